@@ -1,0 +1,119 @@
+# minicloud: build, run, check. `make help` lists what a person calls.
+#
+# Every variant of the build (compiler, sanitizer) has a folder of its own under
+# build/, so that switching between them rebuilds nothing.
+
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+SAN ?=
+VARIANT := $(notdir $(firstword $(CC)))$(if $(SAN),-$(SAN))
+B := build/$(VARIANT)
+VERSION := 0.1.0
+
+WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wcast-qual \
+        -Wwrite-strings -Wvla -Wformat=2 -Werror
+OPT := -O2 -g -fno-omit-frame-pointer
+HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+ifneq ($(SAN),)
+OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
+HARDEN := -fPIE
+LDFLAGS += -fsanitize=$(SAN)
+endif
+CFLAGS_ALL = -std=gnu17 -D_GNU_SOURCE -DMINICLOUD_VERSION='"$(VERSION)"' $(OPT) $(WARN) $(HARDEN) \
+             -I. -pthread -MMD -MP $(CFLAGS)
+LDFLAGS_ALL = -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
+
+pc = $(shell pkg-config --$(1) $(2) 2>/dev/null)
+API_LIBS := -lmicrohttpd -lcurl -lcjson -lgnutls
+CONTROLLER_LIBS := -lsqlite3 $(API_LIBS)
+AGENT_CFLAGS := $(call pc,cflags,libxml-2.0)
+AGENT_LIBS := -lvirt -lvirt-qemu -lxml2 -larchive $(API_LIBS)
+CLI_LIBS := -lsmartcols $(API_LIBS)
+
+src = $(wildcard $(1)/*.c)
+obj = $(patsubst %.c,$(B)/%.o,$(1))
+API_OBJ := $(call obj,$(call src,api))
+CONTROLLER_OBJ := $(call obj,$(filter-out controller/main.c,$(call src,controller)))
+AGENT_OBJ := $(call obj,$(filter-out node-agent/main.c,$(call src,node-agent)))
+CLI_OBJ := $(call obj,$(filter-out cli/main.c,$(call src,cli)))
+TESTLIB_OBJ := $(call obj,$(call src,tests/lib))
+
+PROGRAMS := $(B)/cloud-controller $(B)/cloud-node-agent $(B)/cloudctl
+
+.PHONY: all help deps clean
+all: $(PROGRAMS)
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+$(B)/node-agent/%.o: CFLAGS_ALL += $(AGENT_CFLAGS)
+$(B)/tests/unit/test_agent_%.o: CFLAGS_ALL += $(AGENT_CFLAGS)
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -c -o $@ $<
+
+$(B)/libapi.a: $(API_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+$(B)/libcontroller.a: $(CONTROLLER_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+$(B)/libagent.a: $(AGENT_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+$(B)/libcli.a: $(CLI_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+$(B)/libtest.a: $(TESTLIB_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/cloud-controller: $(B)/controller/main.o $(B)/libcontroller.a $(B)/libapi.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CONTROLLER_LIBS)
+$(B)/cloud-node-agent: $(B)/node-agent/main.o $(B)/libagent.a $(B)/libapi.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(AGENT_LIBS)
+$(B)/cloudctl: $(B)/cli/main.o $(B)/libcli.a $(B)/libapi.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CLI_LIBS)
+
+# A unit test is one file tests/unit/test_<part>_<what>.c; <part> says what it links.
+UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+$(B)/unit/test_api_%: $(B)/tests/unit/test_api_%.o $(B)/libtest.a $(B)/libapi.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(API_LIBS) -lcmocka
+$(B)/unit/test_controller_%: $(B)/tests/unit/test_controller_%.o $(B)/libcontroller.a $(B)/libtest.a $(B)/libapi.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CONTROLLER_LIBS) -lcmocka
+$(B)/unit/test_agent_%: $(B)/tests/unit/test_agent_%.o $(B)/libagent.a $(B)/libtest.a $(B)/libapi.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(AGENT_LIBS) -lcmocka
+$(B)/unit/test_cli_%: $(B)/tests/unit/test_cli_%.o $(B)/libcli.a $(B)/libtest.a $(B)/libapi.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CLI_LIBS) -lcmocka
+
+# Integration and end-to-end tests and benches drive the programs from outside; tests/lib
+# and libapi are all they link (benches also what they measure against).
+OUTSIDE := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/integration/test_*.c tests/e2e/test_*.c tests/faults/test_*.c))
+$(B)/integration/% $(B)/e2e/% $(B)/faults/%: LIBS = $(API_LIBS) -lsqlite3 -lcmocka
+define outside_rule
+$(B)/$(1)/%: $(B)/tests/$(1)/%.o $(B)/libtest.a $(B)/libapi.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $(API_LIBS) -lsqlite3 -lcmocka
+endef
+$(foreach d,integration e2e faults,$(eval $(call outside_rule,$(d))))
+
+BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
+$(B)/bench/%: $(B)/tests/bench/%.o $(B)/libtest.a $(B)/libapi.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(API_LIBS) -lsqlite3 -lvirt -lvirt-qemu
+
+.PHONY: unit tests-build
+unit: $(UNIT)
+tests-build: $(PROGRAMS) $(UNIT) $(OUTSIDE)
+
+.SECONDARY:
+clean:
+	rm -rf build
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
