@@ -1,0 +1,61 @@
+/* SQLite: connections, cached prepared statements, binding and stepping. Only db.c,
+ * schema.c and store_*.c include <sqlite3.h> or this header's statement half; domain
+ * code calls the store. SQL is a literal in the function that runs it, always bound,
+ * never formatted; a statement that does not compile is a defect and aborts. */
+#ifndef MINICLOUD_CONTROLLER_DB_H
+#define MINICLOUD_CONTROLLER_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct db;   /* one connection: used by one thread at a time */
+struct stmt; /* a cached prepared statement, in use until its stmt_done() */
+
+enum db_mode { DB_WRITER, DB_READER };
+
+/* WAL, synchronous=FULL, foreign_keys=ON, wal_autocheckpoint=8000, trusted_schema=OFF;
+ * a reader is query_only. */
+int db_open(const char *path, enum db_mode mode, struct db **ret_db, struct err *err);
+void db_close(struct db *db);
+
+/* Cached by the literal's address. */
+struct stmt *db_stmt(struct db *db, const char *sql);
+/* Resets, clears bindings, gives it back. For __attribute__((cleanup)). */
+void stmt_done(struct stmt **stmt);
+#define auto_stmt __attribute__((cleanup(stmt_done)))
+
+/* Binds in order: 't' const char* (NULL: null), 'i' int64_t, 'b' const void* + size_t,
+ * 'z' int64_t whose 0 is null, 'n' null. Texts are not copied: they must live until done. */
+void stmt_bind(struct stmt *stmt, const char *types, ...);
+/* 1: a row; 0: done; -1: `err` filled. UNIQUE: ERR_CONFLICT; full disk: ERR_STORAGE_FULL;
+ * all else ERR_INTERNAL. */
+int stmt_step(struct stmt *stmt, struct err *err);
+/* Steps a statement that returns no rows. */
+int stmt_run(struct stmt *stmt, struct err *err);
+
+int64_t stmt_i64(struct stmt *stmt, int column);
+/* Borrowed until the next step; NULL for null. */
+const char *stmt_text(struct stmt *stmt, int column);
+const void *stmt_blob(struct stmt *stmt, int column, size_t *ret_len);
+bool stmt_null(struct stmt *stmt, int column);
+
+int64_t db_last_key(struct db *db); /* rowid of the last INSERT */
+int64_t db_changes(struct db *db);
+
+/* A read transaction, so that several statements see one state. Keep it short. */
+int db_read_begin(struct db *db, struct err *err);
+void db_read_end(struct db *db);
+
+/* For the writer only. */
+int db_begin(struct db *db, struct err *err); /* BEGIN IMMEDIATE */
+int db_commit(struct db *db, struct err *err);
+void db_rollback(struct db *db);
+int db_savepoint(struct db *db, struct err *err);
+int db_release(struct db *db, struct err *err);
+int db_rollback_to(struct db *db, struct err *err);
+bool db_in_transaction(struct db *db);
+int db_checkpoint(struct db *db, struct err *err);
+
+#endif

@@ -1,0 +1,182 @@
+/* The schema: an append-only array of migrations. A migration that was released is
+ * never edited. `user_version` is the number of those applied. STRICT tables, foreign
+ * keys and CHECKs, so that the database refuses what must not be.
+ *
+ * Conventions: `key` is a never-reused integer for joins, `id` the UUIDv7 that people
+ * see; `*_ms` are wall milliseconds; a deleted row stays (usage points at it) with
+ * deleted_ms, and its name is free at once. Every row of a tenant has its project. */
+#include "controller/schema.h"
+
+static const char *const migrations[] = {
+    /* 1: everything of the first release. */
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;"
+
+    "CREATE TABLE project ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
+    "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL, deleted_ms INTEGER) STRICT;"
+    "CREATE UNIQUE INDEX project_name ON project(name) WHERE deleted_ms IS NULL;"
+
+    /* A host. `sequence` orders reports within (boot_id, incarnation); `last_seen_ms` is
+     * written at most once a minute: liveness itself is kept in memory. */
+    "CREATE TABLE node ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
+    "  host_uuid TEXT NOT NULL, schedulable INTEGER NOT NULL DEFAULT 1 CHECK (schedulable IN "
+    "(0,1)),"
+    "  cpus INTEGER NOT NULL CHECK (cpus >= 0), memory_mib INTEGER NOT NULL CHECK (memory_mib >= "
+    "0),"
+    "  disk_gib INTEGER NOT NULL CHECK (disk_gib >= 0), virt INTEGER NOT NULL,"
+    "  version TEXT, protocol INTEGER NOT NULL, boot_id TEXT, incarnation TEXT,"
+    "  sequence INTEGER NOT NULL DEFAULT 0, last_seen_ms INTEGER,"
+    "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL, deleted_ms INTEGER) STRICT;"
+    "CREATE UNIQUE INDEX node_name ON node(name) WHERE deleted_ms IS NULL;"
+    "CREATE UNIQUE INDEX node_host ON node(host_uuid) WHERE deleted_ms IS NULL;"
+
+    /* Only the hash of a secret is stored. An operator's token has no project; a node's has
+     * its node. */
+    "CREATE TABLE token ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
+    "  project_key INTEGER REFERENCES project(key), node_key INTEGER REFERENCES node(key),"
+    "  role INTEGER NOT NULL, hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),"
+    "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL, deleted_ms INTEGER) STRICT;"
+
+    "CREATE TABLE flavor ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    "  project_key INTEGER NOT NULL REFERENCES project(key), name TEXT NOT NULL,"
+    "  vcpus INTEGER NOT NULL CHECK (vcpus > 0), memory_mib INTEGER NOT NULL CHECK (memory_mib > "
+    "0),"
+    "  disk_gib INTEGER NOT NULL CHECK (disk_gib > 0),"
+    "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL, deleted_ms INTEGER) STRICT;"
+    "CREATE UNIQUE INDEX flavor_name ON flavor(name) WHERE deleted_ms IS NULL;"
+
+    /* The file is images/<id> beside the database, there exactly when state is 1 (ready);
+     * it goes when the row is deleted and no instance needs it any more (file_gone_ms). */
+    "CREATE TABLE image ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    "  project_key INTEGER NOT NULL REFERENCES project(key), name TEXT NOT NULL,"
+    "  public INTEGER NOT NULL CHECK (public IN (0,1)), format INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL CHECK (state IN (0,1)), size_bytes INTEGER, virtual_bytes INTEGER,"
+    "  sha256 TEXT, expected_sha256 TEXT, labels TEXT NOT NULL DEFAULT '{}',"
+    "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL, deleted_ms INTEGER,"
+    "  file_gone_ms INTEGER,"
+    "  CHECK (state = 0 OR (size_bytes IS NOT NULL AND virtual_bytes IS NOT NULL"
+    "         AND sha256 IS NOT NULL))) STRICT;"
+    "CREATE UNIQUE INDEX image_name ON image(project_key, name) WHERE deleted_ms IS NULL;"
+
+    "CREATE TABLE ssh_key ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    "  project_key INTEGER NOT NULL REFERENCES project(key), name TEXT NOT NULL,"
+    "  public_key TEXT NOT NULL, fingerprint TEXT NOT NULL,"
+    "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL, deleted_ms INTEGER) STRICT;"
+    "CREATE UNIQUE INDEX ssh_key_name ON ssh_key(project_key, name) WHERE deleted_ms IS NULL;"
+
+    "CREATE TABLE network ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    "  project_key INTEGER NOT NULL REFERENCES project(key), name TEXT NOT NULL,"
+    "  cidr TEXT NOT NULL, gateway TEXT NOT NULL, nat INTEGER NOT NULL CHECK (nat IN (0,1)),"
+    "  public INTEGER NOT NULL CHECK (public IN (0,1)), generation INTEGER NOT NULL DEFAULT 1,"
+    "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL, deleted_ms INTEGER) STRICT;"
+    "CREATE UNIQUE INDEX network_name ON network(project_key, name) WHERE deleted_ms IS NULL;"
+
+    /* Desired columns, then observed ones (observed_*). `desired_revision` is the revision of the
+     * last change an agent must see; `revision` of the last change anyone sees (the ETag).
+     * deleted_ms: delete was accepted, the name is free. gone_ms: the host proved that nothing
+     * is left (or the node was removed): capacity, address and uid are free. */
+    "CREATE TABLE instance ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    "  project_key INTEGER NOT NULL REFERENCES project(key), name TEXT NOT NULL,"
+    "  hostname TEXT NOT NULL, labels TEXT NOT NULL DEFAULT '{}',"
+    "  node_key INTEGER NOT NULL REFERENCES node(key), flavor_key INTEGER REFERENCES flavor(key),"
+    "  image_key INTEGER NOT NULL REFERENCES image(key),"
+    "  vcpus INTEGER NOT NULL CHECK (vcpus > 0), memory_mib INTEGER NOT NULL CHECK (memory_mib > "
+    "0),"
+    "  disk_gib INTEGER NOT NULL CHECK (disk_gib > 0), uid INTEGER NOT NULL CHECK (uid >= 200000),"
+    "  key_names TEXT NOT NULL DEFAULT '[]', key_lines TEXT NOT NULL DEFAULT '[]',"
+    "  user_data BLOB CHECK (length(user_data) <= 65536),"
+    "  power INTEGER NOT NULL CHECK (power IN (0,1)), generation INTEGER NOT NULL,"
+    "  run INTEGER NOT NULL, disk_number INTEGER NOT NULL, stop_force INTEGER NOT NULL DEFAULT 0,"
+    "  stop_timeout_ms INTEGER NOT NULL, adopt INTEGER NOT NULL DEFAULT 0,"
+    "  desired_revision INTEGER NOT NULL,"
+    "  observed_state INTEGER NOT NULL DEFAULT 0, observed_reason TEXT,"
+    "  observed_generation INTEGER NOT NULL DEFAULT 0, observed_run INTEGER NOT NULL DEFAULT 0,"
+    "  observed_cause INTEGER NOT NULL DEFAULT 0, observed_boot TEXT, started_ms INTEGER,"
+    "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL, deleted_ms INTEGER,"
+    "  gone_ms INTEGER, CHECK (gone_ms IS NULL OR deleted_ms IS NOT NULL)) STRICT;"
+    "CREATE UNIQUE INDEX instance_name ON instance(project_key, name) WHERE deleted_ms IS NULL;"
+    "CREATE INDEX instance_list ON instance(project_key, key) WHERE deleted_ms IS NULL;"
+    "CREATE INDEX instance_live ON instance(node_key, key) WHERE gone_ms IS NULL;"
+    "CREATE INDEX instance_desired ON instance(node_key, desired_revision) WHERE gone_ms IS NULL;"
+    "CREATE UNIQUE INDEX instance_uid ON instance(uid) WHERE gone_ms IS NULL;"
+    "CREATE INDEX instance_image ON instance(image_key) WHERE gone_ms IS NULL;"
+
+    /* One NIC: an address of a network, held until released_ms. */
+    "CREATE TABLE interface ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  instance_key INTEGER NOT NULL REFERENCES instance(key),"
+    "  network_key INTEGER NOT NULL REFERENCES network(key), position INTEGER NOT NULL,"
+    "  address TEXT NOT NULL, address_number INTEGER NOT NULL, mac TEXT NOT NULL,"
+    "  released_ms INTEGER) STRICT;"
+    "CREATE UNIQUE INDEX interface_address ON interface(network_key, address_number)"
+    "  WHERE released_ms IS NULL;"
+    "CREATE UNIQUE INDEX interface_place ON interface(instance_key, position);"
+
+    /* Domains on a host that this database does not know: counted in capacity, their uid and
+     * address are not given out, never touched. */
+    "CREATE TABLE quarantine ("
+    "  node_key INTEGER NOT NULL REFERENCES node(key), domain TEXT NOT NULL, name TEXT,"
+    "  state INTEGER NOT NULL, vcpus INTEGER NOT NULL, memory_mib INTEGER NOT NULL,"
+    "  disk_gib INTEGER NOT NULL, uid INTEGER, address TEXT, first_seen_ms INTEGER NOT NULL,"
+    "  PRIMARY KEY (node_key, domain)) STRICT;"
+
+    "CREATE TABLE operation ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    "  project_key INTEGER NOT NULL REFERENCES project(key),"
+    "  instance_key INTEGER NOT NULL REFERENCES instance(key), kind TEXT NOT NULL,"
+    "  generation INTEGER NOT NULL, state INTEGER NOT NULL CHECK (state IN (0,1,2)),"
+    "  timeout_ms INTEGER NOT NULL, forced INTEGER NOT NULL DEFAULT 0,"
+    "  error_code TEXT, error_detail TEXT, token_key INTEGER REFERENCES token(key),"
+    "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL, finished_ms INTEGER,"
+    "  CHECK ((state = 0) = (finished_ms IS NULL))) STRICT;"
+    "CREATE INDEX operation_running ON operation(instance_key) WHERE state = 0;"
+    "CREATE INDEX operation_list ON operation(project_key, key);"
+
+    /* The revision log. node_key: the agent that must look; NULL: none. */
+    "CREATE TABLE event ("
+    "  revision INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, actor TEXT NOT NULL,"
+    "  project_key INTEGER REFERENCES project(key), node_key INTEGER REFERENCES node(key),"
+    "  kind TEXT NOT NULL, id TEXT NOT NULL, name TEXT, what TEXT NOT NULL) STRICT;"
+    "CREATE INDEX event_project ON event(project_key, revision);"
+
+    /* Who asked for what; its retention is its own. */
+    "CREATE TABLE audit ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, actor TEXT NOT NULL,"
+    "  project_key INTEGER, action TEXT NOT NULL, target TEXT, request_id TEXT NOT NULL,"
+    "  revision INTEGER NOT NULL) STRICT;"
+
+    "CREATE TABLE idempotency ("
+    "  token_key INTEGER NOT NULL REFERENCES token(key), route TEXT NOT NULL, value TEXT NOT NULL,"
+    "  body_hash BLOB NOT NULL, status INTEGER NOT NULL, secret INTEGER NOT NULL,"
+    "  reply TEXT NOT NULL, location TEXT, created_ms INTEGER NOT NULL,"
+    "  PRIMARY KEY (token_key, route, value)) STRICT;"
+    "CREATE INDEX idempotency_age ON idempotency(created_ms);"
+
+    /* Evidence, append-only; a repeat meets the unique index and changes nothing. */
+    "CREATE TABLE observation ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, node_key INTEGER NOT NULL REFERENCES node(key),"
+    "  boot_id TEXT NOT NULL, incarnation TEXT NOT NULL, sequence INTEGER NOT NULL,"
+    "  kind INTEGER NOT NULL, instance_id TEXT NOT NULL, run INTEGER NOT NULL,"
+    "  cause INTEGER NOT NULL, boottime_ms INTEGER NOT NULL, wall_ms INTEGER NOT NULL,"
+    "  vcpus INTEGER NOT NULL, memory_mib INTEGER NOT NULL, disk_gib INTEGER NOT NULL,"
+    "  received_ms INTEGER NOT NULL) STRICT;"
+    "CREATE UNIQUE INDEX observation_identity"
+    "  ON observation(node_key, incarnation, sequence);"
+    "CREATE TRIGGER observation_no_update BEFORE UPDATE ON observation"
+    "  BEGIN SELECT RAISE(ABORT, 'observations are append-only'); END;"
+    "CREATE TRIGGER observation_no_delete BEFORE DELETE ON observation"
+    "  BEGIN SELECT RAISE(ABORT, 'observations are append-only'); END;",
+};
+
+const char *const *schema_migrations(int *ret_count)
+{
+    *ret_count = (int)(sizeof(migrations) / sizeof(migrations[0]));
+    return migrations;
+}

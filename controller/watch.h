@@ -1,0 +1,44 @@
+/* Long polls: suspended requests that wait for the revision log to move. After each
+ * COMMIT the writer publishes which projects and nodes it touched; a waker thread then
+ * answers the watchers whose filter matches, a bounded number per tick. Answers that
+ * are equal are rendered once and shared. */
+#ifndef MINICLOUD_CONTROLLER_WATCH_H
+#define MINICLOUD_CONTROLLER_WATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct watch;
+struct watch_entry;
+
+enum watch_kind {
+    WATCH_EVENTS,    /* key: project, 0 = all (operators) */
+    WATCH_NODE,      /* key: node */
+    WATCH_OPERATION, /* key: operation */
+};
+
+struct watch *watch_new(void);
+void watch_stop(struct watch *watch); /* fires all with `expired`, joins, frees */
+
+/* Calls `fire` exactly once: when something that matches was committed with a revision
+ * above `after`, or when `wait_ms` passed (`expired`). If it already happened, `fire` comes
+ * at once from the waker thread. false: LIMIT_WATCHERS reached, `fire` will not come. */
+typedef void watch_fire(void *ctx, bool expired);
+bool watch_add(struct watch *watch, enum watch_kind kind, int64_t key, int64_t after,
+               int64_t wait_ms, watch_fire *fire, void *ctx);
+/* Wakes the watchers of one key without a commit (a console request for a node). */
+void watch_poke(struct watch *watch, enum watch_kind kind, int64_t key);
+
+/* By the writer, after COMMIT. */
+struct watch_touch {
+    enum watch_kind kind;
+    int64_t key;
+    int64_t revision;
+};
+void watch_publish(struct watch *watch, int64_t revision, const struct watch_touch *touched,
+                   size_t count);
+/* Highest committed revision. */
+int64_t watch_revision(const struct watch *watch);
+
+#endif

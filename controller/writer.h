@@ -1,0 +1,76 @@
+/* The one writer: one thread owns the one write connection. It takes queued jobs in
+ * groups, runs each under a SAVEPOINT of one BEGIN IMMEDIATE, commits them together
+ * (synced), and only then tells each that it is done. It alone checkpoints.
+ *
+ *   - A job that fails is rolled back alone; the group goes on.
+ *   - No deferred constraint, so that no job can fail the COMMIT of the others.
+ *   - A full disk rolls the transaction back by itself: every job of the group fails with
+ *     ERR_STORAGE_FULL. A COMMIT whose outcome is uncertain ends the process.
+ *   - With one job waiting it commits at once. */
+#ifndef MINICLOUD_CONTROLLER_WRITER_H
+#define MINICLOUD_CONTROLLER_WRITER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct db;
+struct err;
+struct hosts;
+struct watch;
+struct writer;
+
+/* What a job works with; only valid inside its `run`. */
+struct tx {
+    struct db *db;
+    struct writer *writer;
+    struct hosts *hosts; /* the placement table, see hosts.h */
+    int64_t now_ms;      /* wall clock of the group */
+    const char *actor;   /* for events: "token:<name>", "node:<name>", "system" */
+    const char *request_id;
+};
+
+struct write_job {
+    /* On the writer thread inside a savepoint. -1: rolled back, `err` says why. */
+    int (*run)(struct tx *tx, void *ctx, struct err *err);
+    /* After COMMIT (`err` NULL) or after the failure; on the writer thread, must not block. */
+    void (*done)(void *ctx, struct err *err);
+    void *ctx;
+    const char *actor;      /* borrowed until done; NULL: "system" */
+    const char *request_id; /* borrowed until done; NULL: "" */
+};
+
+int writer_start(const char *db_path, struct watch *watch, struct writer **ret_writer,
+                 struct err *err);
+/* Any thread. false: too many wait (ERR_UNAVAILABLE is the caller's answer). */
+bool writer_submit(struct writer *writer, const struct write_job *job);
+/* Submits and waits: for start-up and tests only. */
+int writer_call(struct writer *writer, const struct write_job *job, struct err *err);
+/* Finishes what is queued, checkpoints, ends the thread, frees. */
+void writer_stop(struct writer *writer);
+
+/* Inside a job: runs `fn` after COMMIT, in order; forgotten when the job or group rolls back. */
+void tx_after_commit(struct tx *tx, void (*fn)(void *ctx), void *ctx, void (*drop)(void *ctx));
+
+/* Inside a job: appends a row to the revision log and returns its revision.
+ * project_key and node_key 0: none. A node_key wakes that node's agent. */
+struct event_row {
+    int64_t project_key;
+    int64_t node_key;
+    const char *kind; /* "instance", "image", ... */
+    const char *id;
+    const char *name;
+    const char *what; /* "created", "state:running", ... */
+};
+int64_t tx_event(struct tx *tx, const struct event_row *event);
+
+/* Figures for /metrics, readable from any thread. */
+struct writer_stats {
+    uint64_t commits, jobs, failed_jobs;
+    uint64_t commit_ns_sum;
+    uint64_t commit_buckets[16]; /* by powers of two from 64 us */
+    uint64_t group_buckets[8];   /* 1, 2, 4, ... 128 */
+    uint64_t queue;
+};
+void writer_stats(struct writer *writer, struct writer_stats *ret_stats);
+
+#endif
