@@ -22,7 +22,7 @@ HARDEN := -fPIE
 LDFLAGS += -fsanitize=$(SAN)
 endif
 CFLAGS_ALL = -std=gnu17 -D_GNU_SOURCE -DMINICLOUD_VERSION='"$(VERSION)"' $(OPT) $(WARN) $(HARDEN) \
-             -I. -pthread -MMD -MP $(CFLAGS)
+             -I. -include api/banned.h -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL = -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
 
 pc = $(shell pkg-config --$(1) $(2) 2>/dev/null)
