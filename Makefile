@@ -11,6 +11,8 @@ SAN ?=
 VARIANT := $(notdir $(firstword $(CC)))$(if $(SAN),-$(SAN))
 B := build/$(VARIANT)
 VERSION := 0.1.0
+# `make V=1` shows the commands.
+Q := $(if $(V),,@)
 
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wcast-qual \
         -Wwrite-strings -Wvla -Wformat=2 -Werror
@@ -52,45 +54,46 @@ $(B)/node-agent/%.o: CFLAGS_ALL += $(AGENT_CFLAGS)
 $(B)/tests/unit/test_agent_%.o: CFLAGS_ALL += $(AGENT_CFLAGS)
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -c -o $@ $<
+	@echo "  CC $<"
+	$(Q)$(CC) $(CFLAGS_ALL) -c -o $@ $<
 
 $(B)/libapi.a: $(API_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 $(B)/libcontroller.a: $(CONTROLLER_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 $(B)/libagent.a: $(AGENT_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 $(B)/libcli.a: $(CLI_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 $(B)/libtest.a: $(TESTLIB_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(B)/cloud-controller: $(B)/controller/main.o $(B)/libcontroller.a $(B)/libapi.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CONTROLLER_LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CONTROLLER_LIBS)
 $(B)/cloud-node-agent: $(B)/node-agent/main.o $(B)/libagent.a $(B)/libapi.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(AGENT_LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(AGENT_LIBS)
 $(B)/cloudctl: $(B)/cli/main.o $(B)/libcli.a $(B)/libapi.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CLI_LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CLI_LIBS)
 
 # A unit test is one file tests/unit/test_<part>_<what>.c; <part> says what it links.
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 $(B)/unit/test_api_%: $(B)/tests/unit/test_api_%.o $(B)/libtest.a $(B)/libapi.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(API_LIBS) -lcmocka
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(API_LIBS) -lcmocka
 $(B)/unit/test_controller_%: $(B)/tests/unit/test_controller_%.o $(B)/libcontroller.a $(B)/libtest.a $(B)/libapi.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CONTROLLER_LIBS) -lcmocka
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CONTROLLER_LIBS) -lcmocka
 $(B)/unit/test_agent_%: $(B)/tests/unit/test_agent_%.o $(B)/libagent.a $(B)/libtest.a $(B)/libapi.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(AGENT_LIBS) -lcmocka
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(AGENT_LIBS) -lcmocka
 $(B)/unit/test_cli_%: $(B)/tests/unit/test_cli_%.o $(B)/libcli.a $(B)/libtest.a $(B)/libapi.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CLI_LIBS) -lcmocka
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CLI_LIBS) -lcmocka
 
 # Integration and end-to-end tests and benches drive the programs from outside; tests/lib
 # and libapi are all they link (benches also what they measure against).
@@ -99,14 +102,14 @@ $(B)/integration/% $(B)/e2e/% $(B)/faults/%: LIBS = $(API_LIBS) -lsqlite3 -lcmoc
 define outside_rule
 $(B)/$(1)/%: $(B)/tests/$(1)/%.o $(B)/libtest.a $(B)/libapi.a
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $(API_LIBS) -lsqlite3 -lcmocka
+	$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $(API_LIBS) -lsqlite3 -lcmocka
 endef
 $(foreach d,integration e2e faults,$(eval $(call outside_rule,$(d))))
 
 BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/libtest.a $(B)/libapi.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(API_LIBS) -lsqlite3 -lvirt -lvirt-qemu
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(API_LIBS) -lsqlite3 -lvirt -lvirt-qemu
 
 .PHONY: unit tests-build
 unit: $(UNIT)

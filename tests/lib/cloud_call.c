@@ -103,7 +103,7 @@ struct json *answer_at(const struct answer *answer, const char *path)
     struct json *node = answer->json;
     for (char *rest = copy, *part; node && (part = strsep(&rest, "."));) {
         if (json_type(node) == JSON_ARRAY) {
-            int index = atoi(part);
+            long index = strtol(part, NULL, 10);
             for (node = json_first(node); node && index > 0; index--)
                 node = json_next(node);
         } else {
