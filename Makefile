@@ -45,6 +45,7 @@ TESTLIB_OBJ := $(call obj,$(call src,tests/lib))
 PROGRAMS := $(B)/cloud-controller $(B)/cloud-node-agent $(B)/cloudctl
 
 .PHONY: all help deps clean
+## make              build the three programs into build/gcc/
 all: $(PROGRAMS)
 
 help:
@@ -98,7 +99,6 @@ $(B)/unit/test_cli_%: $(B)/tests/unit/test_cli_%.o $(B)/libcli.a $(B)/libtest.a 
 # Integration and end-to-end tests and benches drive the programs from outside; tests/lib
 # and libapi are all they link (benches also what they measure against).
 OUTSIDE := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/integration/test_*.c tests/e2e/test_*.c tests/faults/test_*.c))
-$(B)/integration/% $(B)/e2e/% $(B)/faults/%: LIBS = $(API_LIBS) -lsqlite3 -lcmocka
 define outside_rule
 $(B)/$(1)/%: $(B)/tests/$(1)/%.o $(B)/libtest.a $(B)/libapi.a
 	@mkdir -p $$(@D)
@@ -106,15 +106,47 @@ $(B)/$(1)/%: $(B)/tests/$(1)/%.o $(B)/libtest.a $(B)/libapi.a
 endef
 $(foreach d,integration e2e faults,$(eval $(call outside_rule,$(d))))
 
-BENCH := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
-$(B)/bench/%: $(B)/tests/bench/%.o $(B)/libtest.a $(B)/libapi.a
+BENCH := $(B)/bench/minicloud-bench
+$(BENCH): $(call obj,$(call src,tests/bench)) $(B)/libtest.a $(B)/libapi.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(API_LIBS) -lsqlite3 -lvirt -lvirt-qemu
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(API_LIBS) -lsqlite3 -lvirt -lcmocka -lm
 
 .PHONY: unit tests-build
 unit: $(UNIT)
 tests-build: $(PROGRAMS) $(UNIT) $(OUTSIDE)
 
+# What a person calls installs what is missing first, then builds: two makes, since what
+# pkg-config says is read when make starts.
+.PHONY: run stop clean-run check check-long bench lint
+## make run          the whole cloud on this machine, with a first instance (HYPERVISOR=system:
+##                   on the system's libvirt; see README.md)
+run: deps
+	@+$(MAKE) --no-print-directory -j$(shell nproc) all
+	@packaging/local/minicloud up
+## make stop         stop it; the data stays
+stop:
+	@packaging/local/minicloud down
+## make clean-run    stop it and remove its data
+clean-run:
+	@packaging/local/minicloud clean
+## make check        lint and all tests that fit into 25 minutes
+check: deps
+	@+tests/check
+## make check-long   what takes longer: every kill, every power cut
+check-long: deps
+	@+tests/check long
+## make bench        speed beside its limits; ONLY=name for one
+bench: deps
+	@+$(MAKE) --no-print-directory -j$(shell nproc) all $(BENCH)
+	@$(BENCH)
+## make lint         the rules of the house
+lint:
+	@tests/lint/lint
+## make deps         install what packaging/apt-deps.txt names and is missing
+deps:
+	@packaging/apt-install
+
+## make clean        remove build/
 .SECONDARY:
 clean:
 	rm -rf build

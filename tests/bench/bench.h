@@ -1,0 +1,85 @@
+/* The benches: each times the cloud beside its limit, in pairs that alternate within one
+ * minute, and prints `name ours limit ratio`, all medians. A machine's speed drifts; the ratio of
+ * neighbours holds. The limit side is as bare as it can be made. */
+#ifndef MINICLOUD_TESTS_BENCH_H
+#define MINICLOUD_TESTS_BENCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tests/lib/cloud.h"
+
+enum { BENCH_PAIRS = 5, BENCH_PAIRS_MAX = 15 };
+
+/* Figures of one side of one pair; what they are is the bench's own matter. */
+struct pairs {
+    double ours[BENCH_PAIRS_MAX], limit[BENCH_PAIRS_MAX];
+    int count;
+};
+
+void pairs_add(struct pairs *pairs, double ours, double limit);
+double median(const double *values, int count);
+/* "name  ours  limit  ratio  (aim ...)"; the ratio is the median of the pairs' ratios. */
+void pairs_print(const struct pairs *pairs, const char *name, const char *unit, const char *aim);
+/* A line for an absolute figure. */
+void figure_print(const char *name, const char *aim, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+double now_s(void);
+
+/* ---- load.c: an HTTP client of many keep-alive connections ---- */
+
+struct load {
+    const char *socket; /* Unix socket path */
+    int connections;
+    int64_t requests; /* in all */
+    /* Writes the n-th request's whole bytes; returns the length. */
+    size_t (*make)(void *ctx, int64_t number, char *out, size_t cap);
+    void *ctx;
+    int expect; /* status */
+};
+
+struct load_result {
+    double seconds;  /* wall */
+    int64_t answers; /* with the expected status */
+    int64_t others;  /* with any other */
+    char first_other[512];
+};
+
+struct load_result load_run(const struct load *load);
+
+/* ---- limits ---- */
+
+struct limit_http; /* a bare libmicrohttpd in a process of its own */
+struct limit_http *limit_http_start(const char *socket, size_t body_size);
+pid_t limit_http_pid(const struct limit_http *limit);
+void limit_http_stop(struct limit_http *limit);
+
+/* Creates per second by bare SQLite: the same rows, WAL, synchronous=FULL, `group` to a commit.
+ * The database at `path` has the schema and the rows that these point at. */
+double limit_sqlite_creates(const char *path, int creates, int group);
+/* Seconds for reading `count` instances and printing them by cJSON. */
+double limit_sqlite_list(const char *path, int count);
+
+/* ---- set-up shared by benches ---- */
+
+/* A controller with a key, a ready image and one node of boundless size that a simulated or
+ * no agent serves. */
+struct cloud *bench_cloud(const char *name);
+/* Adds a node by the join token, with capacity beyond any bench. Its token, owned by the caller. */
+char *bench_add_node(struct cloud *cloud);
+
+void bench_healthz(void);
+void bench_read_one(void);
+void bench_create_64(void);
+void bench_create_1(void);
+void bench_list_1000(void);
+void bench_create_to_running(void);
+void bench_creates_parallel(void);
+void bench_wake_1000(void);
+void bench_at_rest(void);
+
+/* The part of the bench that runs inside the host: see bench_libvirt.c. */
+int bench_inside_host(int argc, char **argv);
+
+#endif
