@@ -15,7 +15,8 @@ enum {
 
     /* JSON. */
     LIMIT_JSON_DEPTH = 16,
-    LIMIT_JSON_ITEMS = 100 * 1000,      /* values in one text */
+    LIMIT_JSON_ITEMS = 1000 * 1000,     /* values in one text: a full report of 8 MiB stays below */
+    LIMIT_JSON_NUMBER = 63,             /* bytes of one number; cJSON cuts a longer one */
 
     /* Texts, in bytes of UTF-8. */
     LIMIT_NAME = 63,                    /* RFC 1123 label, so that a name can be a host name */
@@ -40,6 +41,8 @@ enum {
     LIMIT_WAIT_SECONDS = 60,            /* a suspended client's leaving goes unseen */
     LIMIT_CONSOLE_BYTES = 256 * 1024,   /* tail of a console log */
     LIMIT_STOP_TIMEOUT_SECONDS = 600,
+    STOP_TIMEOUT_DEFAULT_SECONDS = 60,  /* what a guest gets to obey the power button */
+    CONSOLE_WAIT_SECONDS = 10,          /* for a host to send a console log's end */
     LIMIT_WATCHERS = 2048,              /* suspended long polls at once */
 
     IDEMPOTENCY_KEEP_SECONDS = 24 * 3600,

@@ -4,11 +4,16 @@
 #include "api/limits.h"
 #include "api/wire_table.h"
 
-enum { TEXT = 255, USER_DATA_BASE64 = (LIMIT_USER_DATA + 2) / 3 * 4 };
+enum {
+    TEXT = 255,
+    USER_DATA_BASE64 = (LIMIT_USER_DATA + 2) / 3 * 4,
+    CAPACITY_MAX = 1 << 30, /* so that sums over a fleet stay far from 2^63 */
+};
 
 #define STRUCT node_capacity
-static const struct wire_field node_capacity_fields[] = {W_I64(cpus), W_I64(memory_mib),
-                                                         W_I64(disk_gib), W_ENUM(virt, virt_names)};
+static const struct wire_field node_capacity_fields[] = {
+    W_I64(cpus, .max = CAPACITY_MAX), W_I64(memory_mib, .max = CAPACITY_MAX),
+    W_I64(disk_gib, .max = CAPACITY_MAX), W_ENUM(virt, virt_names)};
 static const struct wire_struct node_capacity_wire = WIRE_STRUCT(node_capacity);
 #undef STRUCT
 

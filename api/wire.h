@@ -110,6 +110,9 @@ int wire_parse(const struct wire_struct *type, const char *text, size_t len, enu
 /* Writes `{...}` as a member `key` (NULL: root or array item). */
 void wire_encode(const struct wire_struct *type, const void *in, struct json_writer *w,
                  const char *key);
+/* The same with WIRE_SECRET fields: only for the one answer that shows a secret. */
+void wire_encode_secret(const struct wire_struct *type, const void *in, struct json_writer *w,
+                        const char *key);
 void wire_release(const struct wire_struct *type, void *value);
 
 void labels_release(struct labels *labels);
@@ -118,6 +121,7 @@ const char *labels_get(const struct labels *labels, const char *name);
 void labels_print(const struct labels *labels, struct buf *out);
 int labels_parse(const char *text, struct labels *ret_labels, struct err *err);
 void strings_release(struct strings *strings);
+/* Copies `text`. Only for lists that it alone filled. */
 void strings_add(struct strings *strings, const char *text);
 
 #endif

@@ -46,7 +46,10 @@ struct thing {
 };
 
 static const struct wire_field part_fields[] = {
-    {.name = "name", .type = WIRE_STR, .offset = offsetof(struct part, name), .max = 8,
+    {.name = "name",
+     .type = WIRE_STR,
+     .offset = offsetof(struct part, name),
+     .max = 8,
      .flags = WIRE_REQUIRED},
     {.name = "size", .type = WIRE_I64, .offset = offsetof(struct part, size), .min = 1, .max = 9},
 };
@@ -54,8 +57,10 @@ static const struct wire_field part_fields[] = {
 static const struct wire_struct part_wire = {
     .name = "part", .size = sizeof(struct part), .fields = part_fields, .count = 2};
 
-#define F(member, kind, ...)                                                                       \
-    {.name = #member, .type = kind, .offset = offsetof(struct thing, member), __VA_ARGS__}
+#define F(member, kind, ...)                                                                 \
+    {                                                                                        \
+        .name = #member, .type = kind, .offset = offsetof(struct thing, member), __VA_ARGS__ \
+    }
 
 static const struct wire_field thing_fields[] = {
     F(name, WIRE_STR, .flags = WIRE_REQUIRED, .max = LIMIT_NAME, .check = validate_name),
@@ -241,8 +246,10 @@ static void test_wire__refuses_wrong_types_by_name(void **state)
     assert_refused("\"flag\":0", "/flag", "flag: must be true or false, got a number");
     assert_refused("\"flag\":\"true\"", "/flag", "flag: must be true or false, got a string");
     assert_refused("\"colour\":1", "/colour", "colour: must be a string, got a number");
-    assert_refused("\"created\":5", "/created", "created: must be a time in a string, got a number");
-    assert_refused("\"labels\":[]", "/labels", "labels: must be an object of strings, got an array");
+    assert_refused("\"created\":5", "/created",
+                   "created: must be a time in a string, got a number");
+    assert_refused("\"labels\":[]", "/labels",
+                   "labels: must be an object of strings, got an array");
     assert_refused("\"labels\":{\"a\":\"x\",\"b\":1}", "/labels/b",
                    "labels/b: must be a string, got a number");
     assert_refused("\"keys\":\"k\"", "/keys", "keys: must be an array of strings, got a string");
@@ -484,8 +491,9 @@ static void test_strings__grow_one_by_one(void **state)
 static void test_wire__survives_every_changed_byte(void **state)
 {
     (void)state;
-    static const char text[] = "{\"name\":\"a\",\"labels\":{\"a\":\"1\"},\"keys\":[\"k\"],"
-                               "\"maybe\":{\"name\":\"m\"},\"parts\":[{\"name\":\"x\"}],\"raw\":[]}";
+    static const char text[] =
+        "{\"name\":\"a\",\"labels\":{\"a\":\"1\"},\"keys\":[\"k\"],"
+        "\"maybe\":{\"name\":\"m\"},\"parts\":[{\"name\":\"x\"}],\"raw\":[]}";
     static const char with[] = "\"{}[]:,0-n\\ \xFF";
     for (size_t i = 0; i < sizeof(text) - 1; i++) {
         for (size_t j = 0; j < sizeof(with); j++) {
