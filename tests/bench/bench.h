@@ -30,6 +30,7 @@ double now_s(void);
 /* ---- load.c: an HTTP client of many keep-alive connections ---- */
 
 struct load {
+    int port;           /* on 127.0.0.1; 0: the Unix socket */
     const char *socket; /* Unix socket path */
     int connections;
     int64_t requests; /* in all */
@@ -51,7 +52,8 @@ struct load_result load_run(const struct load *load);
 /* ---- limits ---- */
 
 struct limit_http; /* a bare libmicrohttpd in a process of its own */
-struct limit_http *limit_http_start(const char *socket, size_t body_size);
+struct limit_http *limit_http_start(size_t body_size); /* on a free port of 127.0.0.1 */
+int limit_http_port(const struct limit_http *limit);
 pid_t limit_http_pid(const struct limit_http *limit);
 void limit_http_stop(struct limit_http *limit);
 
@@ -66,6 +68,8 @@ double limit_sqlite_list(const char *path, int count);
 /* A controller with a key, a ready image and one node of boundless size that a simulated or
  * no agent serves. */
 struct cloud *bench_cloud(const char *name);
+/* The port on which its controller listens as well. */
+int bench_port(const struct cloud *cloud);
 /* Adds a node by the join token, with capacity beyond any bench. Its token, owned by the caller. */
 char *bench_add_node(struct cloud *cloud);
 

@@ -1,7 +1,9 @@
 /* create_64 and create_1: acknowledged, synced creates a second, beside SQLite alone. */
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "api/buf.h"
@@ -12,11 +14,36 @@
 #include "tests/bench/bench.h"
 #include "tests/lib/guard.h"
 
+/* Each bench has one controller at a time. */
+static int last_port;
+
+static int free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    autoclose int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) < 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+        cloud_fail("no free port on 127.0.0.1");
+    return ntohs(address.sin_port);
+}
+
+int bench_port(const struct cloud *cloud)
+{
+    (void)cloud;
+    return last_port;
+}
+
 struct cloud *bench_cloud(const char *name)
 {
     struct cloud *cloud = cloud_new(name);
     autofree char *raw = xasprintf("%s/blank.raw", cloud->dir);
-    cloud_start_controller(cloud, NULL, NULL);
+    /* Its one node reports once and is then left alone. */
+    int port = free_port();
+    autofree char *listen_flag = xasprintf("--listen=127.0.0.1:%d", port);
+    const char *flags[] = {"--node-lease=1d", listen_flag, NULL};
+    last_port = port;
+    cloud_start_controller(cloud, NULL, flags);
     struct buf auto_buf blank = {0};
     struct err auto_err err = {0};
     buf_reserve(&blank, 1 << 20);
@@ -42,6 +69,13 @@ char *bench_add_node(struct cloud *cloud)
         "\"memory_mib\":1000000000,\"disk_gib\":1000000000,\"virt\":\"qemu\"}}");
     if (joined.status != 201)
         cloud_fail("join: %d %s", joined.status, joined.text);
+    struct answer auto_answer_json reported = cloud_call_as(
+        cloud, answer_str(&joined, "token"), NULL, "POST", "/v1/node/observed",
+        "{\"protocol\":1,\"boot_id\":\"bench\",\"incarnation\":\"1\",\"sequence\":1,\"full\":true,"
+        "\"capacity\":{\"cpus\":1000000,\"memory_mib\":1000000000,\"disk_gib\":1000000000,"
+        "\"virt\":\"qemu\"}}");
+    if (reported.status != 200)
+        cloud_fail("report: %d %s", reported.status, reported.text);
     return xstrdup(answer_str(&joined, "token"));
 }
 

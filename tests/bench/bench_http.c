@@ -12,7 +12,7 @@
 #include "api/mem.h"
 #include "tests/bench/bench.h"
 
-enum { REQUESTS = 60000, CONNECTIONS = 32, WATCHERS = 1000 };
+enum { REQUESTS = 100000, CONNECTIONS = 32, WATCHERS = 1000 };
 
 static size_t same_request(void *ctx, int64_t number, char *out, size_t cap)
 {
@@ -27,10 +27,9 @@ static char *get_request(const struct cloud *cloud, const char *path)
 }
 
 /* Requests per second of the server's own CPU time. */
-static double rate_per_cpu(const char *socket_path, pid_t pid, char *request, int64_t requests,
-                           double *ret_wall)
+static double rate_per_cpu(int port, pid_t pid, char *request, int64_t requests, double *ret_wall)
 {
-    struct load load = {.socket = socket_path,
+    struct load load = {.port = port,
                         .connections = CONNECTIONS,
                         .requests = requests,
                         .make = same_request,
@@ -47,20 +46,18 @@ static double rate_per_cpu(const char *socket_path, pid_t pid, char *request, in
 static void against_bare_http(struct cloud *cloud, const char *name, const char *path,
                               const char *aim)
 {
-    autofree char *ours_socket = xasprintf("%s/data/api.sock", cloud->dir);
-    autofree char *limit_socket = xasprintf("%s/limit.sock", cloud->dir);
     autofree char *request = get_request(cloud, path);
     struct answer auto_answer_json sample = cloud_call(cloud, "GET", path, NULL);
     if (sample.status != 200)
         cloud_fail("%s: %d %s", path, sample.status, sample.text);
-    struct limit_http *limit = limit_http_start(limit_socket, strlen(sample.text));
+    struct limit_http *limit = limit_http_start(strlen(sample.text));
     struct pairs pairs = {0}, wall = {0};
     for (int i = 0; i < BENCH_PAIRS; i++) {
         double ours_wall, limit_wall;
         double ours =
-            rate_per_cpu(ours_socket, cloud->controller.pid, request, REQUESTS, &ours_wall);
-        double bare =
-            rate_per_cpu(limit_socket, limit_http_pid(limit), request, REQUESTS, &limit_wall);
+            rate_per_cpu(bench_port(cloud), cloud->controller.pid, request, REQUESTS, &ours_wall);
+        double bare = rate_per_cpu(limit_http_port(limit), limit_http_pid(limit), request, REQUESTS,
+                                   &limit_wall);
         pairs_add(&pairs, ours, bare);
         pairs_add(&wall, ours_wall, limit_wall);
     }

@@ -1,12 +1,12 @@
 /* The limit of every HTTP figure: libmicrohttpd with one epoll thread and suspend allowed,
  * that answers each request with the same bytes and looks at nothing. */
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +15,7 @@
 
 struct limit_http {
     pid_t pid;
+    int port;
 };
 
 static enum MHD_Result answer(void *ctx, struct MHD_Connection *connection, const char *url,
@@ -49,16 +50,16 @@ static void serve(int fd, size_t body_size)
         pause();
 }
 
-struct limit_http *limit_http_start(const char *path, size_t body_size)
+struct limit_http *limit_http_start(size_t body_size)
 {
     struct limit_http *limit = xcalloc(1, sizeof(*limit));
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    unlink(path);
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-        listen(fd, 1024) < 0)
-        cloud_fail("cannot listen on %s", path);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, 1024) < 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+        cloud_fail("cannot listen on 127.0.0.1");
+    limit->port = ntohs(address.sin_port);
     limit->pid = fork();
     if (limit->pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -66,6 +67,11 @@ struct limit_http *limit_http_start(const char *path, size_t body_size)
     }
     close(fd);
     return limit;
+}
+
+int limit_http_port(const struct limit_http *limit)
+{
+    return limit->port;
 }
 
 pid_t limit_http_pid(const struct limit_http *limit)

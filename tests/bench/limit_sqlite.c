@@ -9,16 +9,18 @@
 #include "api/id.h"
 #include "tests/bench/bench.h"
 
-/* What one create writes: the instance, its interface, the operation, two events, the audit row
- * and the new MAC and address within them. */
+/* What one create reads and writes: project and image by name, the event, the instance, its
+ * interface, the operation, the audit row. */
 static const char *const statements[] = {
+    "SELECT key FROM project WHERE name = 'default' AND deleted_ms IS NULL",
+    "SELECT key, state, virtual_bytes FROM image WHERE project_key = 1 AND name = 'tiny'"
+    " AND deleted_ms IS NULL",
     "INSERT INTO event (time_ms, actor, project_key, node_key, kind, id, name, what)"
     " VALUES (?1, 'token:admin', 1, 1, 'instance', ?2, ?3, 'created')",
-    "INSERT INTO instance (id, project_key, name, hostname, labels, node_key, flavor_key, "
-    "image_key,"
-    " vcpus, memory_mib, disk_gib, uid, key_names, key_lines, user_data, power, generation, run,"
-    " disk_number, stop_force, stop_timeout_ms, desired_revision, revision, created_ms)"
-    " VALUES (?2, 1, ?3, ?3, '{}', 1, NULL, 1, 1, 128, 1, ?4, '[]', '[]', NULL, 1, 1, 1, 1, 0,"
+    "INSERT INTO instance (id, project_key, name, hostname, labels, node_key, flavor_key,"
+    " image_key, vcpus, memory_mib, disk_gib, uid, key_names, power, generation, run,"
+    " disk_number, stop_timeout_ms, desired_revision, revision, created_ms)"
+    " VALUES (?2, 1, ?3, ?3, '{}', 1, NULL, 1, 1, 128, 1, ?4, '[]', 1, 1, 1, 1,"
     " 60000, ?5, ?5, ?1)",
     "INSERT INTO interface (instance_key, network_key, position, address, address_number, mac)"
     " VALUES (?6, 1, 0, ?7, ?4, ?8)",
@@ -27,6 +29,7 @@ static const char *const statements[] = {
     "INSERT INTO audit (time_ms, actor, project_key, action, target, request_id, revision)"
     " VALUES (?1, 'token:admin', 1, 'instance.create', ?2, '0123456789abcdef', ?5)",
 };
+enum { EVENT_STATEMENT = 2, INSTANCE_STATEMENT = 3 };
 enum { STATEMENTS = sizeof(statements) / sizeof(statements[0]) };
 
 static void check(int rc, sqlite3 *db, const char *what)
@@ -86,9 +89,9 @@ static void one_create(sqlite3 *db, sqlite3_stmt **stmts, int64_t number)
         bind_values(stmts[i], number, revision, instance, texts);
         check(sqlite3_step(stmts[i]), db, statements[i]);
         sqlite3_reset(stmts[i]);
-        if (i == 0)
+        if (i == EVENT_STATEMENT)
             revision = sqlite3_last_insert_rowid(db);
-        if (i == 1)
+        if (i == INSTANCE_STATEMENT)
             instance = sqlite3_last_insert_rowid(db);
     }
 }

@@ -1,6 +1,8 @@
 /* One thread, epoll, keep-alive; each connection sends its next request when the answer to the
  * last is whole. As light as it can be, since it shares the machine with what it measures. */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,19 @@ struct run {
     int64_t sent;
 };
 
-static int connect_to(const char *path)
+static int connect_tcp(int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+        cloud_fail("cannot connect to port %d", port);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    return fd;
+}
+
+static int connect_unix(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
@@ -90,7 +104,7 @@ struct load_result load_run(const struct load *load)
     struct run run = {.load = load, .epoll = epoll_create1(EPOLL_CLOEXEC)};
     struct connection *all = xcalloc((size_t)load->connections, sizeof(*all));
     for (int i = 0; i < load->connections; i++) {
-        all[i].fd = connect_to(load->socket);
+        all[i].fd = load->port ? connect_tcp(load->port) : connect_unix(load->socket);
         all[i].in = xmalloc(ANSWER_MAX);
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = &all[i]};
         epoll_ctl(run.epoll, EPOLL_CTL_ADD, all[i].fd, &event);

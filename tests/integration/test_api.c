@@ -351,6 +351,12 @@ static void test_create__a_refusal_says_which_rule_said_no(void **state)
         "\"boot_id\":\"b\",\"protocol\":1,\"capacity\":{\"cpus\":2,\"memory_mib\":256,"
         "\"disk_gib\":10,\"virt\":\"qemu\"}}");
     assert_int_equal(joined.status, 201);
+    struct answer auto_answer_json reported = cloud_call_as(
+        cloud, answer_str(&joined, "token"), NULL, "POST", "/v1/node/observed",
+        "{\"protocol\":1,\"boot_id\":\"b\",\"incarnation\":\"i\",\"sequence\":1,\"full\":true,"
+        "\"capacity\":{\"cpus\":2,\"memory_mib\":256,\"disk_gib\":10,\"virt\":\"qemu\"},"
+        "\"instances\":[],\"observations\":[]}");
+    assert_int_equal(reported.status, 200);
     struct answer auto_answer_json large =
         cloud_call(cloud, "POST", "/v1/instances",
                    "{\"name\":\"a\",\"image\":\"blank\",\"vcpus\":1,\"memory_mib\":512,"
