@@ -1,0 +1,136 @@
+/* Dispatch: from the command line to the verb's function and to an exit code. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "api/err.h"
+#include "api/http_client.h"
+#include "api/mem.h"
+#include "cli/args.h"
+#include "cli/help.h"
+#include "cli/report.h"
+
+int cli_connect(struct cli *cli, struct err *err)
+{
+    if (cli->client)
+        return 0;
+    if (!cli->settings.url && settings_resolve(cli->args, cli->screen.in, &cli->settings, err) != 0)
+        return -1;
+    struct http_client_settings settings = {
+        .url = cli->settings.url,
+        .token = cli->settings.token,
+        .user_agent = "cloudctl/" MINICLOUD_VERSION,
+    };
+    return http_client_new(&settings, &cli->client, err);
+}
+
+void cli_fail(struct cli *cli, const char *target, struct err *err)
+{
+    cli_progress_clear(cli);
+    if (!*cli->interrupted)
+        report_error(cli->args, target, err, cli->screen.err);
+    if (!cli->exit_code)
+        cli->exit_code = err_info(err->code)->exit_code;
+    err_clear(err);
+}
+
+int cli_confirm(struct cli *cli, const struct args *args, struct err *err)
+{
+    struct screen *screen = &cli->screen;
+    if (args_has(args, "yes"))
+        return 0;
+    if (!screen->in_tty || !screen->err_tty)
+        return err_set(err, ERR_USAGE,
+                       "something would be lost and there is no terminal to ask on. Try: --yes");
+    fprintf(screen->err, "%s %s", args->verb->name, args->noun->name);
+    for (size_t i = 0; i < args->target_count; i++)
+        fprintf(screen->err, "%s%s", i ? ", " : " ", args->targets[i]);
+    fprintf(screen->err, "? [y/N] ");
+    fflush(screen->err);
+    char answer[16] = "";
+    if (fgets(answer, sizeof(answer), screen->in) &&
+        (strcmp(answer, "y\n") == 0 || strcmp(answer, "yes\n") == 0))
+        return 0;
+    return err_set(err, ERR_CONFLICT, "not confirmed, so nothing was done. Try: --yes");
+}
+
+static void put_progress(struct cli *cli, const char *format, va_list args, const char *end)
+    __attribute__((format(printf, 2, 0)));
+static void put_progress(struct cli *cli, const char *format, va_list args, const char *end)
+{
+    if (!cli->screen.err_tty)
+        return;
+    autofree char *text = xvasprintf(format, args);
+    int width = cli->screen.width > 1 ? cli->screen.width - 1 : 79;
+    fprintf(cli->screen.err, "\r\033[K%.*s%s", width, text, end);
+    fflush(cli->screen.err);
+}
+
+void cli_progress(struct cli *cli, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    put_progress(cli, format, args, "");
+    va_end(args);
+}
+
+void cli_done(struct cli *cli, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    put_progress(cli, format, args, "\n");
+    va_end(args);
+}
+
+void cli_progress_clear(struct cli *cli)
+{
+    if (cli->screen.err_tty)
+        fputs("\r\033[K", cli->screen.err);
+}
+
+/* The noun whose columns the verb prints: without waiting it is the operation. */
+static const struct noun *printed_noun(const struct args *args)
+{
+    return args_has(args, "no-wait") ? noun_find("operation") : args->noun;
+}
+
+static int dispatch(struct cli *cli, const struct args *args, struct err *err)
+{
+    if (args->help || (args->noun && !args->verb) || !args->noun) {
+        help_print(args->noun, args->verb, args->help ? cli->screen.out : cli->screen.err);
+        cli->exit_code = args->help ? 0 : err_info(ERR_USAGE)->exit_code;
+        return 0;
+    }
+    if (args->verb->flags & VERB_OUTPUT &&
+        output_prepare(args, printed_noun(args), &cli->output, err) != 0)
+        return -1;
+    if (args->verb->flags & VERB_CONFIRM && cli_confirm(cli, args, err) != 0)
+        return -1;
+    return args->verb->run(cli, args, err);
+}
+
+/* A full disk must not look like success; a closed pipe is the reader's choice. */
+static int flush_output(const struct cli *cli, struct err *err)
+{
+    errno = 0;
+    if (fflush(cli->screen.out) == 0 && !ferror(cli->screen.out))
+        return 0;
+    return err_set(err, ERR_CONFLICT, "standard output: %s", strerror(errno));
+}
+
+int cli_run(int argc, char *const argv[], const struct screen *screen,
+            const volatile bool *interrupted)
+{
+    auto_args struct args args = {0};
+    auto_err struct err err = {0};
+    struct cli cli = {.screen = *screen, .args = &args, .interrupted = interrupted};
+    if (args_parse(argc, argv, &args, &err) != 0 || dispatch(&cli, &args, &err) != 0)
+        cli_fail(&cli, NULL, &err);
+    if (flush_output(&cli, &err) != 0 && !cli.exit_code)
+        cli_fail(&cli, NULL, &err);
+    http_client_free(cli.client);
+    settings_release(&cli.settings);
+    return cli.exit_code;
+}

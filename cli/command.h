@@ -1,0 +1,128 @@
+/* The one table of commands: nouns, their verbs, the options of each verb and
+ * the columns of each noun. Dispatch, help, completion, request bodies and output
+ * all read it; none of them knows a noun by name. */
+#ifndef MINICLOUD_CLI_COMMAND_H
+#define MINICLOUD_CLI_COMMAND_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct args;
+struct cli;
+struct err;
+
+enum option_type {
+    OPTION_FLAG, /* takes no value */
+    OPTION_TEXT,
+    OPTION_INT,     /* min..max */
+    OPTION_SIZE,    /* counted in `unit`: "512", "512M", "2G" */
+    OPTION_SECONDS, /* "90", "90s", "5m", "2h" */
+    OPTION_CHOICE,  /* one of `choices` */
+    OPTION_YES_NO,  /* "yes" or "no" */
+    OPTION_LIST,    /* repeated, or separated by commas */
+    OPTION_LABEL,   /* NAME=VALUE, repeated */
+    OPTION_FILE,    /* a path, used by the verb itself */
+    OPTION_CONTENT, /* a file whose bytes go into the body as base64 */
+    OPTION_LINE,    /* a file whose one line goes into the body */
+};
+
+/* Where the value goes. */
+enum option_place { PLACE_VERB, PLACE_BODY, PLACE_QUERY };
+
+struct option {
+    const char *name; /* without the dashes; NULL ends a table */
+    char letter;      /* 0: none */
+    enum option_type type;
+    enum option_place place;
+    bool required;
+    const char *value;          /* what help calls the value; NULL for flags */
+    const char *help;           /* fits beside the name in 80 columns */
+    const char *member;         /* of the body or the query; NULL: the name */
+    const char *fixed;          /* a flag's JSON text in the body; NULL: true */
+    const char *const *choices; /* ended by NULL */
+    const char *noun;           /* whose names complete the value */
+    int64_t min, max, unit;
+};
+
+enum verb_flags {
+    VERB_OUTPUT = 1,  /* has -o and --columns */
+    VERB_WAIT = 2,    /* answers with an operation: --no-wait, --timeout */
+    VERB_CONFIRM = 4, /* asks first: --yes */
+    VERB_HIDDEN = 8,  /* neither in help nor in completion */
+    VERB_NEW = 16,    /* targets are names to be made */
+    VERB_DETAIL = 32, /* prints one thing, a line per column */
+    VERB_QUIET = 64,  /* prints what it acted on only when -o is given */
+    VERB_WORDS = 128, /* everything behind it is a target, dashes and all */
+};
+
+enum { MANY = INT_MAX };
+
+struct verb {
+    const char *name;    /* "": the noun alone is the command; NULL ends a table */
+    const char *targets; /* as help shows them; NULL: none */
+    int min_targets, max_targets;
+    const char *target_noun; /* whose names complete a target; NULL: the noun's own */
+    const char *const *target_choices;
+    const char *summary;
+    const char *notes;   /* more paragraphs for help, NULL: none */
+    const char *example; /* arguments behind "cloudctl NOUN VERB" */
+    unsigned flags;
+    const struct option *options; /* NULL: none of its own */
+    int (*run)(struct cli *cli, const struct args *args, struct err *err);
+};
+
+enum cell_type {
+    CELL_TEXT, /* strings, numbers, yes/no; arrays joined by commas; objects as k=v */
+    CELL_TIME, /* an age in tables */
+    CELL_MIB,
+    CELL_GIB,
+    CELL_BYTES,
+};
+
+enum column_flags {
+    COLUMN_LIST = 1,  /* in lists unless --columns says otherwise */
+    COLUMN_SHOW = 2,  /* where one thing is shown, a line per column */
+    COLUMN_RIGHT = 4, /* numbers */
+    COLUMN_BOTH = COLUMN_LIST | COLUMN_SHOW,
+};
+
+struct column {
+    const char *name;  /* for --columns and CSV; NULL ends a table */
+    const char *title; /* for tables */
+    const char *path;  /* members joined by dots; an array on the way fans out */
+    enum cell_type type;
+    unsigned flags;
+};
+
+enum { COLUMNS_MAX = 40 };
+
+struct noun {
+    const char *name; /* NULL ends the table */
+    const char *plural;
+    const char *summary;
+    bool scoped;           /* belongs to a project: --project narrows it */
+    const char *name_path; /* what -o name prints; NULL: "name" */
+    const struct column *columns;
+    const struct verb *verbs;
+};
+
+extern const struct noun nouns[];
+
+extern const struct column instance_columns[], image_columns[], flavor_columns[], key_columns[],
+    node_columns[], project_columns[], token_columns[], network_columns[], operation_columns[],
+    event_columns[], context_columns[];
+
+/* By singular or plural name; NULL when there is none. */
+const struct noun *noun_find(const char *name);
+const struct verb *verb_find(const struct noun *noun, const char *name);
+/* True for "status": a command without a verb. */
+bool noun_is_command(const struct noun *noun);
+/* The n-th option that `verb` takes: its own, those its flags bring, then the global
+ * ones. With a NULL verb: all but those of single verbs. NULL at the end. */
+const struct option *verb_option_at(const struct verb *verb, size_t index);
+/* True when the option is one of the global ones. */
+bool option_is_global(const struct option *option);
+
+#endif
