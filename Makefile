@@ -28,16 +28,17 @@ CFLAGS_ALL = -std=gnu17 -D_GNU_SOURCE -DMINICLOUD_VERSION='"$(VERSION)"' $(OPT) 
 LDFLAGS_ALL = -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
 
 pc = $(shell pkg-config --$(1) $(2) 2>/dev/null)
-API_LIBS := -lmicrohttpd -lcurl -lcjson -lgnutls
+API_LIBS := -lmicrohttpd -lcurl -lcjson -lgnutls -lm
 CONTROLLER_LIBS := -lsqlite3 $(API_LIBS)
 AGENT_CFLAGS := $(call pc,cflags,libxml-2.0)
-AGENT_LIBS := -lvirt -lvirt-qemu -lxml2 -larchive $(API_LIBS)
+AGENT_LIBS := -lvirt -lvirt-qemu -lxml2 -larchive -lnftables $(API_LIBS)
 CLI_LIBS := -lsmartcols $(API_LIBS)
 
 src = $(wildcard $(1)/*.c)
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 API_OBJ := $(call obj,$(call src,api))
-CONTROLLER_OBJ := $(call obj,$(filter-out controller/main.c,$(call src,controller)))
+CONTROLLER_OBJ := $(call obj,$(filter-out controller/main.c,$(call src,controller))) \
+                  $(B)/controller/openapi.o
 AGENT_OBJ := $(call obj,$(filter-out node-agent/main.c,$(call src,node-agent)))
 CLI_OBJ := $(call obj,$(filter-out cli/main.c,$(call src,cli)))
 TESTLIB_OBJ := $(call obj,$(call src,tests/lib))
@@ -57,6 +58,11 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	$(Q)$(CC) $(CFLAGS_ALL) -c -o $@ $<
+
+# The API's description is part of the program.
+$(B)/controller/openapi.o: controller/openapi.S api/openapi.yaml
+	@mkdir -p $(@D)
+	$(Q)$(CC) -c -o $@ $<
 
 $(B)/libapi.a: $(API_OBJ)
 	@rm -f $@
@@ -135,7 +141,7 @@ tests-build: $(PROGRAMS) $(UNIT) $(OUTSIDE)
 ## make run          the whole cloud on this machine, with a first instance (HYPERVISOR=system:
 ##                   on the system's libvirt; see README.md)
 run: deps
-	@+$(MAKE) --no-print-directory -j$(shell nproc) all
+	@+$(MAKE) -s --no-print-directory -j$(shell nproc) all
 	@packaging/local/minicloud up
 ## make stop         stop it; the data stays
 stop:
@@ -151,7 +157,7 @@ check-long: deps
 	@+tests/check long
 ## make bench        speed beside its limits; ONLY=name for one
 bench: deps
-	@+$(MAKE) --no-print-directory -j$(shell nproc) all $(BENCH)
+	@+$(MAKE) -s --no-print-directory -j$(shell nproc) all $(BENCH)
 	@$(BENCH)
 ## make lint         the rules of the house
 lint:
