@@ -202,6 +202,7 @@ int file_lock(const char *path, int *ret_fd, struct err *err)
                        path, *holder ? holder : "unknown");
     }
     /* Only the message above reads this: a full disk must not keep us from starting. */
+    FAILPOINT_VOID("file.truncate:lock");
     if (ftruncate(fd, 0) == 0)
         dprintf(fd, "%ld\n", (long)getpid());
     *ret_fd = fd;

@@ -7,32 +7,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buf.h"
+#include "api/buf.h"
 
 struct err;
 struct http_client;
 
 struct http_client_settings {
-    const char *url;       /* "http://127.0.0.1:8080" or "unix:/run/minicloud/api.sock" */
-    const char *token;     /* bearer; NULL: none */
+    const char *url;   /* "http://127.0.0.1:8080" or "unix:/run/minicloud/api.sock" */
+    const char *token; /* bearer; NULL: none */
     const char *user_agent;
     int connect_timeout_ms; /* 0: 5 s */
 };
 
 struct http_call {
     const char *method;
-    const char *path;             /* with query, already encoded (http_encode) */
-    const void *body;             /* JSON; NULL: none */
+    const char *path; /* with query, already encoded (http_encode) */
+    const void *body; /* JSON; NULL: none */
     size_t body_len;
-    const char *idempotency_key;  /* NULL: none */
-    const char *if_match;         /* NULL: none */
-    int timeout_ms;               /* whole call; 0: 30 s; -1: none but 60 s without a byte */
-    const volatile bool *cancel;  /* checked at least each second; NULL: none */
+    const char *idempotency_key; /* NULL: none */
+    const char *if_match;        /* NULL: none */
+    int timeout_ms;              /* whole call; 0: 30 s; -1: none but 60 s without a byte */
+    const volatile bool *cancel; /* checked at least each second; NULL: none */
     /* Upload: body read from a descriptor instead of `body`; -1 in `upload_fd` is refused,
      * so zero-initialised calls set `upload` to use it. */
     bool upload;
     int upload_fd;
-    int64_t upload_size;          /* -1: unknown, chunked */
+    int64_t upload_size; /* -1: unknown, chunked */
     /* Download: bytes of a 2xx reply go here instead of `reply->body`. Return -1 to stop. */
     int (*sink)(void *ctx, const void *data, size_t len, struct err *err);
     void *sink_ctx;

@@ -36,10 +36,12 @@ struct http_handlers {
 };
 
 struct http_settings {
-    const char *listen;    /* "127.0.0.1:8080", "[::1]:8080"; NULL: none. Loopback only. */
-    const char *unix_path; /* Unix socket, NULL: none; mode 0666: tokens decide */
-    unsigned threads;      /* per listener, 1 by default */
-    unsigned max_connections;
+    const char *listen;       /* "127.0.0.1:8080", "[::1]:8080"; NULL: none. Loopback only. */
+    const char *unix_path;    /* Unix socket, NULL: none; mode 0666: tokens decide */
+    unsigned threads;         /* per listener, 1 by default */
+    unsigned max_connections; /* per listener; 0: LIMIT_CONNECTIONS */
+    int64_t request_ms;       /* 0: LIMIT_REQUEST_SECONDS */
+    int64_t upload_idle_ms;   /* 0: LIMIT_UPLOAD_IDLE_SECONDS */
 };
 
 int http_server_start(const struct http_settings *settings, const struct http_handlers *handlers,
@@ -48,11 +50,13 @@ int http_server_start(const struct http_settings *settings, const struct http_ha
 int http_server_port(const struct http_server *server);
 /* No new connections; open ones go on. */
 void http_server_quiesce(struct http_server *server);
-/* Every suspended request must have been answered before. Frees. */
+/* Answers what is still suspended with ERR_UNAVAILABLE, ends streams, gives replies two
+ * seconds to go out, closes, frees. No other thread may touch a request afterwards. */
 void http_server_stop(struct http_server *server);
 
 /* ---- the request ---- */
 
+/* HEAD is given as GET; its reply goes out without the body. */
 const char *http_method(const struct http_request *req);
 /* Path, percent-decoded by segment and checked (no %00, no %2F, valid UTF-8, no
  * empty, "." or ".." segment). */
@@ -62,8 +66,8 @@ const char *http_query(const struct http_request *req, const char *name);
 /* n-th parameter, for refusing unknown ones; false at the end. */
 bool http_query_at(const struct http_request *req, size_t index, const char **ret_name,
                    const char **ret_value);
-/* Header by name (any case); NULL when absent. A repeated one is a framing error for those
- * that we read. */
+/* Header by name (any case); NULL when absent. Those that we read may stand once (the list
+ * is in http_server_request.c); of others this gives the first. */
 const char *http_header(const struct http_request *req, const char *name);
 /* The JSON body; "" when there is none. Valid until the request ends. */
 const char *http_body(const struct http_request *req, size_t *ret_len);
@@ -85,16 +89,18 @@ typedef long http_sink(void *ctx, struct http_request *req, const char *data, si
 void http_accept_upload(struct http_request *req, http_sink *sink, void *ctx);
 void http_continue(struct http_request *req);
 
-/* The connection waits without a thread until http_reply*() or http_continue(). */
+/* The connection waits without a thread until http_reply*() or http_continue(). To be
+ * called from within `begin`, `handle` or a sink, and before any other thread learns of the
+ * request. http_continue() after `begin` goes on to the body, after `handle` calls it again. */
 void http_suspend(struct http_request *req);
 
 /* ---- the reply: exactly one per request, from any thread ---- */
 
 struct http_reply {
     int status;
-    const char *content_type; /* NULL: application/json when there is a body */
-    const char *etag;         /* unquoted; NULL: none */
-    const char *location;     /* NULL: none */
+    const char *content_type;             /* NULL: application/json when there is a body */
+    const char *etag;                     /* unquoted; NULL: none */
+    const char *location;                 /* NULL: none */
     const char *extra_name, *extra_value; /* one more header, NULL: none */
 };
 
@@ -107,6 +113,9 @@ void http_shared_unref(struct http_shared *shared);
 void http_reply_shared(struct http_request *req, struct http_shared *shared);
 /* application/problem+json. */
 void http_reply_err(struct http_request *req, const struct err *err);
+/* With one more header: a 405 must say Allow. */
+void http_reply_err_with(struct http_request *req, const struct err *err, const char *name,
+                         const char *value);
 /* Sends a file's bytes; takes over `fd`. `size` is the length sent. */
 void http_reply_file(struct http_request *req, const struct http_reply *reply, int fd,
                      int64_t size);

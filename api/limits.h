@@ -20,6 +20,7 @@ enum {
 
     /* Texts, in bytes of UTF-8. */
     LIMIT_NAME = 63,                    /* RFC 1123 label, so that a name can be a host name */
+    LIMIT_HOSTNAME = 253,               /* what DNS takes */
     LIMIT_LABEL_NAME = 63,
     LIMIT_LABEL_VALUE = 255,
     LIMIT_LABELS = 64,                  /* on one resource */

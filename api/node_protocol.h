@@ -26,8 +26,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "types.h"
-#include "wire.h"
+#include "api/types.h"
+#include "api/wire.h"
 
 enum { NODE_PROTOCOL = 1 };
 

@@ -1,0 +1,182 @@
+/* Private to http_server*.c: what the server keeps for a connection, and the
+ * calls between those files. No other file includes this or <microhttpd.h>.
+ *
+ * There is one `struct http_request` for each connection, used again for each
+ * request on it, so that a request costs no allocation here. Two kinds of
+ * threads touch it: the connection's own (libmicrohttpd's, which runs all
+ * callbacks) and whichever thread answers. `lock` guards what both use; what is
+ * only the connection's own is marked so. While `asleep` libmicrohttpd leaves
+ * the connection alone, and whoever sets `asleep` to false must resume it. */
+#ifndef MINICLOUD_API_HTTP_SERVER_IMPL_H
+#define MINICLOUD_API_HTTP_SERVER_IMPL_H
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "api/buf.h"
+#include "api/err.h"
+#include "api/http_server.h"
+#include "api/limits.h"
+
+enum {
+    /* The memory that libmicrohttpd gives a connection for a request's head, its
+     * reply's head and its read buffer. It holds the largest head that we accept,
+     * so that our own limits speak first (beyond this size libmicrohttpd answers
+     * 414 or 431 itself), and no more: the whole of it is zeroed for each request
+     * on a connection that is kept alive. */
+    HTTP_POOL_BYTES = 24 * 1024,
+    HTTP_PARAMS_MAX = 32,         /* query parameters of one request */
+    HTTP_TARGET_INLINE = 128,     /* a target longer than this is allocated */
+    HTTP_KEEPALIVE_SECONDS = 120, /* a connection between two requests */
+    /* A client must take its reply at this pace, besides the time an upload may stand still. */
+    HTTP_SEND_BYTES_PER_MS = 16,
+    HTTP_TRIM_MS = 2000,             /* asleep for this long: its memory is trimmed */
+    HTTP_STREAM_BYTES = 1024 * 1024, /* unsent bytes of a stream */
+    HTTP_LISTENERS = 2,
+};
+
+enum http_phase {
+    HTTP_IDLE,   /* between requests */
+    HTTP_HEAD,   /* the request line was seen, headers follow */
+    HTTP_BODY,   /* `begin` was called; body bytes follow, if any */
+    HTTP_HANDLE, /* the whole request is there */
+    HTTP_SENDING,
+};
+
+enum http_body_mode { HTTP_BODY_NONE, HTTP_BODY_MEMORY, HTTP_BODY_UPLOAD };
+
+struct http_request {
+    struct http_server *server;
+    struct MHD_Connection *connection;
+    int fd;
+    struct http_request *prev, *next; /* all connections; guarded by server->lock */
+    /* CLOCK_MONOTONIC milliseconds; 0: none. At that time the reaper shuts the
+     * connection, or trims it when it is asleep. */
+    _Atomic int64_t deadline_ms;
+
+    pthread_mutex_t lock;
+    bool wants_sleep; /* http_suspend() was called */
+    bool asleep;
+    struct MHD_Response *response; /* the reply, until it is queued */
+    int status;                    /* of the reply; 0: none yet */
+    const char *reply_body;        /* what `response` owns, for http_reply_raw(); NULL: a file */
+    int64_t reply_size;            /* -1: not known, a stream */
+    struct http_stream *stream;    /* while the reply is one */
+
+    /* The connection's own. */
+    enum http_phase phase;
+    bool begun; /* `begin` was called, so `end` is owed */
+    bool has_body;
+    bool shared; /* http_suspend() was called: other threads may know of the request */
+    bool slept;  /* likewise, during the last callback */
+    enum http_body_mode body_mode;
+    size_t body_limit;
+    struct buf body;
+    http_sink *sink;
+    void *sink_ctx;
+    void *data; /* the caller's */
+    int64_t content_length;
+    int64_t uploaded; /* bytes that the sink has taken */
+    int64_t started_ns;
+    const char *raw_target; /* in libmicrohttpd's memory, until the head is complete */
+    size_t raw_target_len;
+    const char *head; /* start of the head in libmicrohttpd's memory; NULL: not proved */
+    size_t head_size;
+    const char *method;
+    char *target; /* decoded: path NUL (name NUL value NUL)* */
+    size_t params;
+    char inline_target[HTTP_TARGET_INLINE];
+    char id[17];
+};
+
+struct http_linger {
+    int fd;
+    int64_t until_ms;
+};
+
+struct http_server {
+    struct http_handlers handlers;
+    int64_t request_ms, upload_idle_ms;
+    struct MHD_Daemon *daemons[HTTP_LISTENERS];
+    int listen_fds[HTTP_LISTENERS];
+    size_t listeners;
+    int port;
+    char *unix_path;
+    _Atomic uint64_t next_id;
+    atomic_bool stopping;
+
+    pthread_mutex_t lock;
+    pthread_cond_t quiet; /* `busy` became 0 while stopping */
+    struct http_request *connections;
+    atomic_int busy; /* requests begun and not ended */
+
+    /* The reaper's. */
+    pthread_t reaper;
+    bool reaper_runs;
+    atomic_bool reaper_stop;
+    int reaper_event;                /* eventfd */
+    _Atomic int64_t reaper_wakes_ms; /* when it will look again */
+    struct http_linger lingers[32];  /* guarded by `lock` */
+    size_t linger_count;
+};
+
+/* ---- http_server_target.c ---- */
+
+/* Takes the raw request target. -1: it is bad, and the reply says so. */
+int http_target_parse(struct http_request *req, const char *raw, size_t len);
+
+/* ---- http_server_request.c ---- */
+
+/* Judges the framing of a complete head. -1 as above. */
+int http_head_check(struct http_request *req, const char *method, const char *version);
+/* The reply to a request that breaks a rule of these two files. Returns -1. Out of line: a
+ * struct err is large, and most requests need none. */
+int http_refuse(struct http_request *req, enum err_code code, const char *format, ...)
+    __attribute__((cold, format(printf, 3, 4)));
+
+/* ---- http_server_access.c: libmicrohttpd's callbacks ---- */
+
+void *http_on_target(void *cls, const char *uri, struct MHD_Connection *connection);
+enum MHD_Result http_on_access(void *cls, struct MHD_Connection *connection, const char *url,
+                               const char *method, const char *version, const char *data,
+                               size_t *data_len, void **context);
+void http_on_completed(void *cls, struct MHD_Connection *connection, void **context,
+                       enum MHD_RequestTerminationCode how);
+
+void http_request_reset(struct http_request *req);
+
+/* ---- http_server_reply.c ---- */
+
+/* Sends a stored reply over the socket by ourselves: libmicrohttpd takes none between
+ * the head and the end of a body. The connection must be closed afterwards. */
+void http_reply_raw(struct http_request *req);
+/* Gives a built response to the request and wakes it; drops it if there is one already. */
+void http_answer(struct http_request *req, struct MHD_Response *response, int status,
+                 const char *body, int64_t size);
+void http_add_headers(struct http_request *req, struct MHD_Response *response,
+                      const struct http_reply *reply, bool has_body);
+void http_reply_unavailable(struct http_request *req);
+
+/* ---- http_server_stream.c ---- */
+
+void http_stream_stop(struct http_request *req);
+
+/* ---- http_server_reaper.c ---- */
+
+int http_reaper_start(struct http_server *server, struct err *err);
+void http_reaper_stop(struct http_server *server);
+int64_t http_now_ms(void);
+/* 0 clears it. `soon`: it may lie before the next time that the reaper looks. */
+void http_deadline(struct http_request *req, int64_t at_ms, bool soon);
+/* Keeps the socket open after libmicrohttpd closed it and reads what the client
+ * still sends, for a short time: closing with bytes unread would reset the connection,
+ * and the client might never see the reply. */
+void http_linger(struct http_request *req);
+
+/* With `lock` held, on the connection's own thread: suspends it. */
+void http_sleep(struct http_request *req);
+/* With `lock` held: true when the caller must resume the connection. */
+bool http_wake(struct http_request *req);
+
+#endif
