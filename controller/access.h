@@ -4,6 +4,7 @@
 #ifndef MINICLOUD_CONTROLLER_ACCESS_H
 #define MINICLOUD_CONTROLLER_ACCESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct caller;
@@ -27,9 +28,14 @@ enum access_verb {
     ACCESS_CHANGE, /* own project's rows only */
 };
 
+/* Belongs to no project and to no node: sees all. */
+bool caller_is_operator(const struct caller *who);
+
 /* Key of the row that `ref` (name or UUID) means for this caller. For an operator a name is looked
  * up in `project_key` (0: the default project); an id anywhere. Deleted rows are found by id with
- * ACCESS_SEE only. */
+ * ACCESS_SEE only. A name also finds a public image or network of another project, one's own
+ * first; operators' own tokens are in project 0. Agents find nothing by this door: their
+ * handlers look only at rows of their node. */
 int access_row(struct db *db, const struct caller *who, enum access_verb verb,
                enum access_kind kind, int64_t project_key, const char *ref, int64_t *ret_key,
                struct err *err);

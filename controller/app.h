@@ -2,15 +2,21 @@
 #ifndef MINICLOUD_CONTROLLER_APP_H
 #define MINICLOUD_CONTROLLER_APP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+struct db;
 struct err;
+struct hosts;
+struct readers;
+struct tokens;
 struct writer;
 struct watch;
 struct http_server;
 struct metrics;
 struct pool;
+struct feed;
 struct reconcile;
 struct console;
 
@@ -26,18 +32,42 @@ struct settings {
     int log_level;
 };
 
+/* In the order of their start; app_stop() goes backwards. */
 struct app {
     struct settings settings;
-    struct writer *writer;
-    struct watch *watch;
+    int lock_fd;
+    struct readers *readers; /* one read connection per thread */
     struct metrics *metrics;
+    struct tokens *tokens;
+    struct watch *watch;
+    struct hosts *hosts; /* the writer's; nobody else touches it */
+    struct writer *writer;
     struct pool *pool;           /* threads for file work and long reads */
     struct reconcile *reconcile; /* deadlines, leases */
     struct console *console;     /* console requests that wait for an agent */
+    struct feed *feed;           /* rendered pages of events, shared by equal watchers */
     struct http_server *http;
-    int lock_fd;
+    atomic_bool stopping;  /* new requests get 503 */
+    atomic_long in_flight; /* requests between `begin` and `end` */
     char db_path[4096];
+    char ballast_path[4096];
     char image_dir[4096];
 };
+
+/* Takes the lock, opens or makes the database, starts all threads and listens. The settings
+ * are taken over on success and on failure. */
+int app_start(struct settings *settings, struct app **ret_app, struct err *err);
+/* Answers what waits, commits what is queued, and frees. */
+void app_stop(struct app *app);
+/* This thread's reader connection, made at its first use; a database that can no longer be
+ * opened ends the process. */
+struct db *app_reader(struct app *app);
+
+/* What is made at the first start (bootstrap.c): epoch, default project, flavors, network,
+ * tokens. Later starts only make sure that there is an operator's token. */
+int bootstrap(struct app *app, struct err *err);
+/* The local command: a new admin token in place of the old one, while no controller runs. */
+int admin_token_replace(const struct settings *settings, struct err *err);
+void settings_release(struct settings *settings);
 
 #endif

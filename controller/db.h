@@ -15,10 +15,11 @@ struct stmt; /* a cached prepared statement, in use until its stmt_done() */
 
 enum db_mode { DB_WRITER, DB_READER };
 
-/* WAL, synchronous=FULL, foreign_keys=ON, wal_autocheckpoint=8000, trusted_schema=OFF;
- * a reader is query_only. */
+/* WAL, synchronous=FULL, foreign_keys=ON, trusted_schema=OFF; a reader is query_only. */
 int db_open(const char *path, enum db_mode mode, struct db **ret_db, struct err *err);
 void db_close(struct db *db);
+/* Applies the migrations that are missing. A newer database than this program is refused. */
+int db_migrate(struct db *db, struct err *err);
 
 /* Cached by the literal's address. */
 struct stmt *db_stmt(struct db *db, const char *sql);
@@ -50,6 +51,8 @@ void db_read_end(struct db *db);
 
 /* For the writer only. */
 int db_begin(struct db *db, struct err *err); /* BEGIN IMMEDIATE */
+/* -1: it is certain that nothing was committed. DB_UNCERTAIN: nobody knows. */
+enum { DB_UNCERTAIN = -2 };
 int db_commit(struct db *db, struct err *err);
 void db_rollback(struct db *db);
 int db_savepoint(struct db *db, struct err *err);
@@ -57,5 +60,8 @@ int db_release(struct db *db, struct err *err);
 int db_rollback_to(struct db *db, struct err *err);
 bool db_in_transaction(struct db *db);
 int db_checkpoint(struct db *db, struct err *err);
+/* Pages in the WAL after the last commit. No checkpoint comes by itself: the writer does
+ * it behind the answers, not in front of them. */
+int db_wal_pages(const struct db *db);
 
 #endif

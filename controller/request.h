@@ -20,12 +20,20 @@
 #include "api/id.h"
 #include "api/json.h"
 #include "api/types.h"
+#include "controller/access.h"
 
 struct app;
 struct db;
+struct request;
 struct route;
 struct tx;
 struct wire_struct;
+
+typedef void request_handler(struct request *r);
+/* On the writer: do it, and fill r->status, r->reply, ... */
+typedef int request_run(struct tx *tx, struct request *r, struct err *err);
+/* On a pool thread with a reader: fill the same. */
+typedef int request_read(struct db *db, struct request *r, struct err *err);
 
 /* Who asks. project_key 0: an operator (sees all); node_key: an agent (sees its node's). */
 struct caller {
@@ -47,18 +55,18 @@ struct request {
     struct buf reply;
     char *etag;
     char *location;
-    bool secret; /* the reply holds a secret: never replayed */
-    /* The handler's own decoded input, released when the request ends. */
+    bool secret;              /* the reply holds a secret: never replayed */
+    bool replayed;            /* the answer is an older one's */
+    const char *content_type; /* of the reply; NULL: JSON */
+    /* The handler's own decoded input, released when the request ends: by its wire table
+     * when request_decode() made it, else by input_release. */
     void *input;
     void (*input_release)(void *input);
-    int64_t started_ns;
+    const struct wire_struct *input_type;
+    /* What runs elsewhere while the connection sleeps. */
+    request_run *run;
+    request_read *read;
 };
-
-typedef void request_handler(struct request *r);
-/* On the writer: do it, and fill r->status, r->reply, ... */
-typedef int request_run(struct tx *tx, struct request *r, struct err *err);
-/* On a pool thread with a reader: fill the same. */
-typedef int request_read(struct db *db, struct request *r, struct err *err);
 
 enum route_flags {
     ROUTE_OPEN = 1,      /* no token needed (healthz) */
@@ -67,6 +75,7 @@ enum route_flags {
     ROUTE_JOIN = 8,      /* join tokens only */
     ROUTE_NODE_TOO = 16, /* node tokens as well as people's */
     ROUTE_OPERATOR = 32, /* tokens without a project only */
+    ROUTE_TEXT = 64,     /* the body is no JSON */
 };
 
 struct route {
@@ -83,6 +92,16 @@ struct route {
 /* Ended by a NULL method. The OpenAPI test walks it. */
 extern const struct route routes[];
 
+/* 0, or ERR_FORBIDDEN with the reason. Pure: a test walks all routes and roles. */
+int route_allows(const struct route *route, const struct caller *who, struct err *err);
+/* The route of a method and path, its placeholders copied to `args` (owned by the caller).
+ * ERR_NO_ROUTE, or ERR_METHOD with the allowed methods in `allow`. */
+enum { ROUTE_ALLOW_MAX = 64 };
+const struct route *route_find(const char *method, const char *path, char *args[2],
+                               char allow[ROUTE_ALLOW_MAX], struct err *err);
+/* What http_server.h calls; `ctx` is the app. */
+extern const struct http_handlers dispatch_handlers;
+
 /* This thread's reader connection. */
 struct db *request_reader(struct request *r);
 void request_pool(struct request *r, request_read *read);
@@ -98,6 +117,17 @@ void request_fail(struct request *r, const struct err *err);
 struct json_writer request_json(struct request *r, int status);
 /* If-Match against the current ETag text: 0, or ERR_PRECONDITION. No header: 0. */
 int request_if_match(const struct request *r, const char *etag, struct err *err);
+
+/* "r<revision>", owned by the caller. */
+char *etag_of(int64_t revision);
+/* The row that the first placeholder and, for operators, `?project=` name. */
+int request_row(struct request *r, struct db *db, enum access_verb verb, enum access_kind kind,
+                int64_t *ret_key, struct err *err);
+/* The project that a create or a name lookup acts in; operators choose by `?project=`. */
+int request_project(struct request *r, struct db *db, int64_t *ret_key, struct err *err);
+/* The projects that a list shows: the token's own, or the one that an operator names, or
+ * all (0). */
+int request_scope(struct request *r, struct db *db, int64_t *ret_key, struct err *err);
 
 /* Query helpers. Each refuses what is unknown or out of range by name. */
 struct page {

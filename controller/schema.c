@@ -17,7 +17,8 @@ static const char *const migrations[] = {
     "CREATE UNIQUE INDEX project_name ON project(name) WHERE deleted_ms IS NULL;"
 
     /* A host. `sequence` orders reports within (boot_id, incarnation); `last_seen_ms` is
-     * written at most once a minute: liveness itself is kept in memory. */
+     * written at most once a minute: liveness itself is kept in memory; `silent` is written
+     * when a lease ends and when the host is heard again. */
     "CREATE TABLE node ("
     "  key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
     "  host_uuid TEXT NOT NULL, schedulable INTEGER NOT NULL DEFAULT 1 CHECK (schedulable IN "
@@ -27,9 +28,17 @@ static const char *const migrations[] = {
     "  disk_gib INTEGER NOT NULL CHECK (disk_gib >= 0), virt INTEGER NOT NULL,"
     "  version TEXT, protocol INTEGER NOT NULL, boot_id TEXT, incarnation TEXT,"
     "  sequence INTEGER NOT NULL DEFAULT 0, last_seen_ms INTEGER,"
+    "  silent INTEGER NOT NULL DEFAULT 0 CHECK (silent IN (0,1)),"
     "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL, deleted_ms INTEGER) STRICT;"
     "CREATE UNIQUE INDEX node_name ON node(name) WHERE deleted_ms IS NULL;"
     "CREATE UNIQUE INDEX node_host ON node(host_uuid) WHERE deleted_ms IS NULL;"
+
+    /* Boots and agent processes of a host that were replaced by later ones: a report of
+     * theirs is late and is refused. */
+    "CREATE TABLE node_past ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, node_key INTEGER NOT NULL REFERENCES node(key),"
+    "  boot_id TEXT NOT NULL, incarnation TEXT NOT NULL) STRICT;"
+    "CREATE UNIQUE INDEX node_past_identity ON node_past(node_key, boot_id, incarnation);"
 
     /* Only the hash of a secret is stored. An operator's token has no project; a node's has
      * its node. */
@@ -38,6 +47,8 @@ static const char *const migrations[] = {
     "  project_key INTEGER REFERENCES project(key), node_key INTEGER REFERENCES node(key),"
     "  role INTEGER NOT NULL, hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),"
     "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL, deleted_ms INTEGER) STRICT;"
+    "CREATE UNIQUE INDEX token_name ON token(ifnull(project_key, 0), name)"
+    "  WHERE deleted_ms IS NULL AND node_key IS NULL;"
 
     "CREATE TABLE flavor ("
     "  key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
@@ -90,8 +101,7 @@ static const char *const migrations[] = {
     "  vcpus INTEGER NOT NULL CHECK (vcpus > 0), memory_mib INTEGER NOT NULL CHECK (memory_mib > "
     "0),"
     "  disk_gib INTEGER NOT NULL CHECK (disk_gib > 0), uid INTEGER NOT NULL CHECK (uid >= 200000),"
-    "  key_names TEXT NOT NULL DEFAULT '[]', key_lines TEXT NOT NULL DEFAULT '[]',"
-    "  user_data BLOB CHECK (length(user_data) <= 65536),"
+    "  key_names TEXT NOT NULL DEFAULT '[]',"
     "  power INTEGER NOT NULL CHECK (power IN (0,1)), generation INTEGER NOT NULL,"
     "  run INTEGER NOT NULL, disk_number INTEGER NOT NULL, stop_force INTEGER NOT NULL DEFAULT 0,"
     "  stop_timeout_ms INTEGER NOT NULL, adopt INTEGER NOT NULL DEFAULT 0,"
@@ -107,6 +117,12 @@ static const char *const migrations[] = {
     "CREATE INDEX instance_desired ON instance(node_key, desired_revision) WHERE gone_ms IS NULL;"
     "CREATE UNIQUE INDEX instance_uid ON instance(uid) WHERE gone_ms IS NULL;"
     "CREATE INDEX instance_image ON instance(image_key) WHERE gone_ms IS NULL;"
+
+    /* What the guest is given at its first boot, apart from the row above, so that lists and
+     * reports do not carry it along; only where there is any. It goes with the instance. */
+    "CREATE TABLE instance_seed ("
+    "  instance_key INTEGER PRIMARY KEY REFERENCES instance(key),"
+    "  key_lines TEXT NOT NULL, user_data BLOB CHECK (length(user_data) <= 65536)) STRICT;"
 
     /* One NIC: an address of a network, held until released_ms. */
     "CREATE TABLE interface ("
@@ -155,7 +171,7 @@ static const char *const migrations[] = {
     "CREATE TABLE idempotency ("
     "  token_key INTEGER NOT NULL REFERENCES token(key), route TEXT NOT NULL, value TEXT NOT NULL,"
     "  body_hash BLOB NOT NULL, status INTEGER NOT NULL, secret INTEGER NOT NULL,"
-    "  reply TEXT NOT NULL, location TEXT, created_ms INTEGER NOT NULL,"
+    "  reply TEXT NOT NULL, location TEXT, etag TEXT, created_ms INTEGER NOT NULL,"
     "  PRIMARY KEY (token_key, route, value)) STRICT;"
     "CREATE INDEX idempotency_age ON idempotency(created_ms);"
 

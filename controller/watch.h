@@ -19,11 +19,16 @@ enum watch_kind {
 };
 
 struct watch *watch_new(void);
-void watch_stop(struct watch *watch); /* fires all with `expired`, joins, frees */
+/* Fires all with `expired` and joins the waker; from then on watch_add() says no. */
+void watch_stop(struct watch *watch);
+void watch_free(struct watch *watch);
 
-/* Calls `fire` exactly once: when something that matches was committed with a revision
- * above `after`, or when `wait_ms` passed (`expired`). If it already happened, `fire` comes
- * at once from the waker thread. false: LIMIT_WATCHERS reached, `fire` will not come. */
+/* Calls `fire` exactly once, on the waker thread: when something that matches was committed
+ * with a revision above `after`, or when `wait_ms` passed (`expired`). If it already
+ * happened, `fire` comes at once. It may also come without cause: look again, and wait on.
+ * So that nothing is missed: first watch_revision(), then look at the rows, then add with
+ * that revision as `after`. `fire` may add again. false: LIMIT_WATCHERS reached or
+ * stopping, `fire` will not come. */
 typedef void watch_fire(void *ctx, bool expired);
 bool watch_add(struct watch *watch, enum watch_kind kind, int64_t key, int64_t after,
                int64_t wait_ms, watch_fire *fire, void *ctx);
@@ -38,7 +43,10 @@ struct watch_touch {
 };
 void watch_publish(struct watch *watch, int64_t revision, const struct watch_touch *touched,
                    size_t count);
-/* Highest committed revision. */
+/* Highest committed revision; at the start set from the log. */
 int64_t watch_revision(const struct watch *watch);
+void watch_set_revision(struct watch *watch, int64_t revision);
+/* Requests that wait now. */
+size_t watch_count(struct watch *watch);
 
 #endif

@@ -13,19 +13,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "controller/watch.h"
+
 struct db;
 struct err;
 struct hosts;
 struct watch;
+struct tokens;
 struct writer;
 
 /* What a job works with; only valid inside its `run`. */
 struct tx {
     struct db *db;
     struct writer *writer;
-    struct hosts *hosts; /* the placement table, see hosts.h */
-    int64_t now_ms;      /* wall clock of the group */
-    const char *actor;   /* for events: "token:<name>", "node:<name>", "system" */
+    struct hosts *hosts;   /* the placement table, see hosts.h */
+    struct tokens *tokens; /* the table that requests are authenticated against */
+    int64_t now_ms;        /* wall clock of the group */
+    const char *actor;     /* for events: "token:<name>", "node:<name>", "system" */
     const char *request_id;
 };
 
@@ -37,9 +41,31 @@ struct write_job {
     void *ctx;
     const char *actor;      /* borrowed until done; NULL: "system" */
     const char *request_id; /* borrowed until done; NULL: "" */
+    /* Asks for more room: refused with ERR_STORAGE_FULL while the disk is full, so that what
+     * the ballast file freed is left to deletes and reports. */
+    bool grows;
 };
 
-int writer_start(const char *db_path, struct watch *watch, struct writer **ret_writer,
+/* How the placement table takes part in transactions. All on the writer's thread. */
+struct hosts_hooks {
+    /* Rebuilds from rows: at the start, and after a transaction that did not commit. */
+    int (*load)(struct hosts *hosts, struct db *db, struct err *err);
+    void (*release)(struct hosts *hosts);  /* the job's deltas stay */
+    void (*rollback)(struct hosts *hosts); /* the job's deltas are undone */
+};
+
+struct writer_settings {
+    const char *db_path;      /* migrated already (store_open) */
+    const char *ballast_path; /* NULL: none */
+    struct watch *watch;
+    struct tokens *tokens;
+    struct hosts *hosts; /* NULL: none; else `hooks` too */
+    const struct hosts_hooks *hooks;
+    int64_t event_keep; /* revisions kept, 0: all */
+};
+
+/* Everything in `settings` is borrowed until writer_stop(). */
+int writer_start(const struct writer_settings *settings, struct writer **ret_writer,
                  struct err *err);
 /* Any thread. false: too many wait (ERR_UNAVAILABLE is the caller's answer). */
 bool writer_submit(struct writer *writer, const struct write_job *job);
@@ -62,6 +88,10 @@ struct event_row {
     const char *what; /* "created", "state:running", ... */
 };
 int64_t tx_event(struct tx *tx, const struct event_row *event);
+/* Wakes one more watch key after COMMIT, with the revision of the job's last event. */
+void tx_touch(struct tx *tx, enum watch_kind kind, int64_t key);
+/* Revision of the job's last event; 0: none yet. */
+int64_t tx_revision(const struct tx *tx);
 
 /* Figures for /metrics, readable from any thread. */
 struct writer_stats {
@@ -70,6 +100,7 @@ struct writer_stats {
     uint64_t commit_buckets[16]; /* by powers of two from 64 us */
     uint64_t group_buckets[8];   /* 1, 2, 4, ... 128 */
     uint64_t queue;
+    bool full; /* the disk is full, the ballast is released */
 };
 void writer_stats(struct writer *writer, struct writer_stats *ret_stats);
 

@@ -157,15 +157,18 @@ static int append(const char **argv, int count, const char *const more[])
     return count;
 }
 
-static void read_token(struct cloud *cloud)
+static int read_token(struct cloud *cloud)
 {
     autofree char *path = xasprintf("%s/data/admin.token", cloud->dir);
     struct buf auto_buf text = {0};
     struct err auto_err err = {0};
-    if (file_read(path, 4096, &text, &err) < 0)
-        cloud_fail("no admin token: %s", err.msg);
+    if (file_read(path, 4096, &text, &err) < 0) {
+        fprintf(stderr, "# no admin token: %s\n", err.msg);
+        return -1;
+    }
     free(cloud->token);
     cloud->token = xstrndup(text.data, strcspn(text.data, "\r\n"));
+    return 0;
 }
 
 static void connect_client(struct cloud *cloud)
@@ -183,11 +186,12 @@ int cloud_try_controller(struct cloud *cloud, const char *const env[], const cha
 {
     autofree char *program = xasprintf("%s/cloud-controller", cloud->bin);
     autofree char *data = xasprintf("--data-dir=%s/data", cloud->dir);
-    const char *argv[MAX_ARGS] = {program, data, "--listen="};
-    append(argv, 3, flags);
-    if (start_and_await(cloud, &cloud->controller, argv, env, "controller") < 0)
+    const char *own[] = {program, data, "--listen=", NULL};
+    const char *argv[MAX_ARGS];
+    append(argv, append(argv, append(argv, 0, cloud->controller_wrap), own), flags);
+    if (start_and_await(cloud, &cloud->controller, argv, env, "controller") < 0 ||
+        read_token(cloud) < 0)
         return -1;
-    read_token(cloud);
     connect_client(cloud);
     return 0;
 }
@@ -230,7 +234,7 @@ static int host_argv(struct cloud *cloud, char *program, const char **argv,
     return append(argv, 3, command);
 }
 
-void cloud_start_agent(struct cloud *cloud, const char *const env[], const char *const flags[])
+int cloud_try_agent(struct cloud *cloud, const char *const env[], const char *const flags[])
 {
     cloud_host_up(cloud);
     autofree char *host_ns = source_path(cloud->bin, "packaging/local/host-ns");
@@ -239,11 +243,17 @@ void cloud_start_agent(struct cloud *cloud, const char *const env[], const char 
     autofree char *join = xasprintf("--join-token-file=%s/data/join.token", cloud->dir);
     autofree char *state = xasprintf("--state-dir=%s/agent", cloud->dir);
     autofree char *name = xasprintf("--name=%s", cloud->host);
-    const char *command[MAX_ARGS] = {program, url, join, state, name};
-    append(command, 5, flags);
+    const char *own[] = {program, url, join, state, name, NULL};
+    const char *command[MAX_ARGS];
+    append(command, append(command, append(command, 0, cloud->agent_wrap), own), flags);
     const char *argv[MAX_ARGS];
     host_argv(cloud, host_ns, argv, command);
-    if (start_and_await(cloud, &cloud->agent, argv, env, "agent") < 0) {
+    return start_and_await(cloud, &cloud->agent, argv, env, "agent");
+}
+
+void cloud_start_agent(struct cloud *cloud, const char *const env[], const char *const flags[])
+{
+    if (cloud_try_agent(cloud, env, flags) < 0) {
         autofree char *log = xasprintf("%s/agent.log", cloud->dir);
         print_end(log);
         cloud_fail("the agent did not become ready");

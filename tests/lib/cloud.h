@@ -23,6 +23,8 @@ struct cloud {
     struct proc controller;
     struct proc agent;
     struct http_client *client;
+    /* Put before the program when it is started (a tracer); ended by NULL, may be NULL. */
+    const char *const *controller_wrap, *const *agent_wrap;
 };
 
 /* Makes the folder; starts nothing. */
@@ -39,6 +41,7 @@ int cloud_try_controller(struct cloud *cloud, const char *const env[], const cha
 /* Brings the host up (once) and keeps it for the rest of the test. */
 void cloud_host_up(struct cloud *cloud);
 void cloud_start_agent(struct cloud *cloud, const char *const env[], const char *const flags[]);
+int cloud_try_agent(struct cloud *cloud, const char *const env[], const char *const flags[]);
 /* Runs a program inside the host; its exit status. */
 int cloud_on_host(struct cloud *cloud, const char *const argv[], int timeout_ms);
 char *cloud_host_output(struct cloud *cloud, const char *const argv[], int *ret_status);

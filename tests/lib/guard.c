@@ -17,7 +17,7 @@
 #include "api/buf.h"
 #include "api/mem.h"
 
-enum { MAX_ENTRIES = 4096, SEPARATOR = 0x1f };
+enum { SEPARATOR = 0x1f };
 
 static int guard_pipe = -1;
 static pid_t guard_pid;
@@ -91,14 +91,16 @@ static void undo(char *line)
 
 static void guard_main(int fd)
 {
-    static char *lines[MAX_ENTRIES];
-    int count = 0;
+    char **lines = NULL;
+    size_t count = 0;
     FILE *in = fdopen(fd, "r");
     char *line = NULL;
     size_t cap = 0;
     ssize_t len;
-    while ((len = getline(&line, &cap, in)) > 0 && count < MAX_ENTRIES) {
+    while ((len = getline(&line, &cap, in)) > 0) {
         line[len - 1] = '\0';
+        if (count % 256 == 0)
+            lines = xrealloc(lines, (count + 256) * sizeof(*lines));
         lines[count++] = xstrdup(line);
     }
     while (count > 0)

@@ -1,0 +1,175 @@
+/* Starting and stopping the controller: the order of its parts, forwards and backwards. */
+#include "controller/app.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "api/clock.h"
+#include "api/err.h"
+#include "api/file.h"
+#include "api/http_server.h"
+#include "api/limits.h"
+#include "api/log.h"
+#include "api/mem.h"
+#include "controller/db.h"
+#include "controller/feed.h"
+#include "controller/metrics.h"
+#include "controller/parts.h"
+#include "controller/pool.h"
+#include "controller/readers.h"
+#include "controller/request.h"
+#include "controller/tokens.h"
+#include "controller/watch.h"
+#include "controller/writer.h"
+
+enum { POOL_THREADS = 3, DRAIN_MS = 5000 };
+
+void settings_release(struct settings *settings)
+{
+    free(settings->data_dir);
+    free(settings->listen);
+    free(settings->unix_socket);
+    free(settings->network_cidr);
+    *settings = (struct settings){0};
+}
+
+static int set_path(char *out, size_t size, const char *data_dir, const char *name, struct err *err)
+{
+    if (snprintf(out, size, "%s/%s", data_dir, name) >= (int)size)
+        return err_set(err, ERR_INVALID, "the path %s/%s is too long", data_dir, name);
+    return 0;
+}
+
+static int open_data(struct app *app, struct err *err)
+{
+    const char *data_dir = app->settings.data_dir;
+    char lock[4096];
+    if (set_path(app->db_path, sizeof(app->db_path), data_dir, "minicloud.db", err) != 0 ||
+        set_path(app->ballast_path, sizeof(app->ballast_path), data_dir, "ballast", err) != 0 ||
+        set_path(app->image_dir, sizeof(app->image_dir), data_dir, "images", err) != 0 ||
+        set_path(lock, sizeof(lock), data_dir, "lock", err) != 0)
+        return -1;
+    if (file_mkdirs(data_dir, 0700, err) != 0 || file_lock(lock, &app->lock_fd, err) != 0 ||
+        file_mkdirs(app->image_dir, 0700, err) != 0)
+        return -1;
+    struct db *db = NULL;
+    if (db_open(app->db_path, DB_WRITER, &db, err) != 0)
+        return -1;
+    int rc = db_migrate(db, err);
+    db_close(db);
+    return rc;
+}
+
+static int start_core(struct app *app, struct err *err)
+{
+    app->readers = readers_new(app->db_path);
+    app->metrics = metrics_new();
+    app->tokens = tokens_new();
+    app->watch = watch_new();
+    app->hosts = hosts_new();
+    app->feed = feed_new();
+    struct writer_settings settings = {
+        .db_path = app->db_path,
+        .ballast_path = app->ballast_path,
+        .watch = app->watch,
+        .tokens = app->tokens,
+        .hosts = app->hosts,
+        .hooks = &hosts_hooks,
+        .event_keep = app->settings.event_keep,
+    };
+    if (writer_start(&settings, &app->writer, err) != 0)
+        return -1;
+    app->pool = pool_new(POOL_THREADS);
+    return 0;
+}
+
+static const char *none_if_empty(const char *text)
+{
+    return text && *text ? text : NULL;
+}
+
+static int start_http(struct app *app, struct err *err)
+{
+    struct http_settings settings = {
+        .listen = none_if_empty(app->settings.listen),
+        .unix_path = none_if_empty(app->settings.unix_socket),
+        .threads = (unsigned)app->settings.http_threads,
+        .max_connections = LIMIT_CONNECTIONS,
+    };
+    struct http_handlers handlers = dispatch_handlers;
+    handlers.ctx = app;
+    return http_server_start(&settings, &handlers, &app->http, err);
+}
+
+/* The tokens are read after bootstrap has made the first ones: all that changes them later
+ * passes through the writer. */
+static int start(struct app *app, struct err *err)
+{
+    if (open_data(app, err) != 0 || start_core(app, err) != 0 || bootstrap(app, err) != 0 ||
+        tokens_load(app->tokens, app_reader(app), err) != 0 || image_start(app, err) != 0)
+        return -1;
+    app->console = console_new(app);
+    if (reconcile_start(app, &app->reconcile, err) != 0)
+        return -1;
+    return start_http(app, err);
+}
+
+int app_start(struct settings *settings, struct app **ret_app, struct err *err)
+{
+    struct app *app = xcalloc(1, sizeof(*app));
+    app->settings = *settings;
+    *settings = (struct settings){0};
+    app->lock_fd = -1;
+    if (!app->settings.unix_socket)
+        app->settings.unix_socket = xasprintf("%s/api.sock", app->settings.data_dir);
+    if (start(app, err) != 0) {
+        app_stop(app);
+        return -1;
+    }
+    *ret_app = app;
+    return 0;
+}
+
+/* Requests that are at work end by themselves: everything they may wait for has been told
+ * to stop, and a slow client is cut off by the server's end. */
+static void drain(struct app *app)
+{
+    int64_t until = clock_boottime_ms() + DRAIN_MS;
+    while (atomic_load(&app->in_flight) > 0 && clock_boottime_ms() < until)
+        poll(NULL, 0, 5);
+}
+
+void app_stop(struct app *app)
+{
+    if (!app)
+        return;
+    atomic_store(&app->stopping, true);
+    if (app->http)
+        http_server_quiesce(app->http);
+    if (app->reconcile)
+        reconcile_stop(app->reconcile);
+    if (app->console)
+        console_stop(app->console);
+    watch_stop(app->watch);
+    if (app->http) {
+        drain(app);
+        pool_stop(app->pool);
+        http_server_stop(app->http);
+    }
+    pool_free(app->pool);
+    /* The last connection to close tidies the WAL away: the writer's. */
+    readers_free(app->readers);
+    writer_stop(app->writer);
+    reconcile_free(app->reconcile);
+    console_free(app->console);
+    feed_free(app->feed);
+    hosts_free(app->hosts);
+    watch_free(app->watch);
+    tokens_free(app->tokens);
+    metrics_free(app->metrics);
+    if (app->lock_fd >= 0)
+        close(app->lock_fd);
+    settings_release(&app->settings);
+    free(app);
+}

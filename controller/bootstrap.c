@@ -1,0 +1,175 @@
+/* The first start: everything that must be there before the first request, in one
+ * transaction. A token's file is durable before its hash is committed, so that a power
+ * cut leaves either both or a database without them, which then makes both again. */
+#include "api/clock.h"
+#include "api/err.h"
+#include "api/file.h"
+#include "api/log.h"
+#include "api/mem.h"
+#include "controller/app.h"
+#include "controller/db.h"
+#include "controller/meta.h"
+#include "controller/parts.h"
+#include "controller/store_noun.h"
+#include "controller/tokens.h"
+#include "controller/writer.h"
+
+static const struct flavor flavors[] = {
+    {"tiny", 1, 128, 1},    {"small", 1, 512, 5},     {"medium", 2, 2048, 20},
+    {"large", 4, 8192, 40}, {"xlarge", 8, 16384, 80},
+};
+
+static int write_secret(const char *data_dir, const char *file, const char *secret, struct err *err)
+{
+    autofree char *path = xasprintf("%s/%s", data_dir, file);
+    autofree char *line = xasprintf("%s\n", secret);
+    return file_write("token", path, line, strlen(line), 0600, err);
+}
+
+/* ---- rows ---- */
+
+struct first {
+    const struct settings *settings;
+    char admin[SECRET_TEXT_MAX], join[SECRET_TEXT_MAX];
+};
+
+static int add_flavors(struct tx *tx, int64_t project_key, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(flavors); i++) {
+        int64_t key;
+        if (flavor_insert(tx, project_key, &flavors[i], &key, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int add_token(struct tx *tx, const char *name, enum role role, const char *secret,
+                     struct err *err)
+{
+    struct token_made made;
+    return token_mint(tx, &(struct token_new){.name = name, .role = role, .secret = secret}, &made,
+                      err);
+}
+
+static int first_run(struct tx *tx, void *ctx, struct err *err)
+{
+    struct first *first = ctx;
+    char epoch[ID_TEXT_MAX], created[CLOCK_TEXT_MAX];
+    int64_t project_key;
+    clock_format(tx->now_ms, created);
+    if (epoch_mint(tx, epoch, err) != 0 || meta_set(tx, "created", created, err) != 0 ||
+        project_insert(tx, "default", &project_key, err) != 0 ||
+        add_flavors(tx, project_key, err) != 0 ||
+        network_create_default(tx, project_key, first->settings->network_cidr, err) != 0)
+        return -1;
+    if (add_token(tx, "admin", ROLE_ADMIN, first->admin, err) != 0)
+        return -1;
+    return add_token(tx, "join", ROLE_JOIN, first->join, err);
+}
+
+static int first_start(struct app *app, struct err *err)
+{
+    struct first first = {.settings = &app->settings};
+    secret_new('a', first.admin);
+    secret_new('j', first.join);
+    if (write_secret(app->settings.data_dir, "admin.token", first.admin, err) != 0 ||
+        write_secret(app->settings.data_dir, "join.token", first.join, err) != 0)
+        return -1;
+    if (writer_call(app->writer, &(struct write_job){.run = first_run, .ctx = &first}, err) != 0)
+        return err_context(err, "first start");
+    log_info("bootstrap", "data_dir=\"%s\" admin_token=admin.token", app->settings.data_dir);
+    return 0;
+}
+
+/* ---- the admin token ---- */
+
+static int old_admin(struct db *db, int64_t *ret_key, struct err *err)
+{
+    auto_stmt struct stmt *stmt =
+        db_stmt(db, "SELECT key FROM token WHERE project_key IS NULL AND node_key IS NULL"
+                    " AND name = 'admin' AND deleted_ms IS NULL");
+    int rc = stmt_step(stmt, err);
+    *ret_key = rc == 1 ? stmt_i64(stmt, 0) : 0;
+    return rc < 0 ? -1 : 0;
+}
+
+static int replace_run(struct tx *tx, void *ctx, struct err *err)
+{
+    int64_t old;
+    if (old_admin(tx->db, &old, err) != 0 || (old && token_revoke(tx, old, err) != 0))
+        return -1;
+    return add_token(tx, "admin", ROLE_ADMIN, ctx, err);
+}
+
+static int replace_admin(struct writer *writer, const char *data_dir, struct err *err)
+{
+    char secret[SECRET_TEXT_MAX];
+    secret_new('a', secret);
+    if (write_secret(data_dir, "admin.token", secret, err) != 0)
+        return -1;
+    return writer_call(writer, &(struct write_job){.run = replace_run, .ctx = secret}, err);
+}
+
+/* Someone who deleted the last operator's token would be locked out of their own cloud. */
+static int has_operator(struct db *db, bool *ret_has, struct err *err)
+{
+    auto_stmt struct stmt *stmt =
+        db_stmt(db, "SELECT 1 FROM token WHERE project_key IS NULL AND node_key IS NULL"
+                    " AND role = ? AND deleted_ms IS NULL LIMIT 1");
+    stmt_bind(stmt, "i", (int64_t)ROLE_ADMIN);
+    int rc = stmt_step(stmt, err);
+    *ret_has = rc == 1;
+    return rc < 0 ? -1 : 0;
+}
+
+int bootstrap(struct app *app, struct err *err)
+{
+    autofree char *epoch = NULL;
+    bool has = true;
+    struct db *db = app_reader(app);
+    if (meta_get(db, "epoch", &epoch, err) != 0)
+        return -1;
+    if (!epoch)
+        return first_start(app, err);
+    if (has_operator(db, &has, err) != 0)
+        return -1;
+    return has ? 0 : replace_admin(app->writer, app->settings.data_dir, err);
+}
+
+/* ---- the local command ---- */
+
+static int replace_in(const char *db_path, const char *data_dir, struct tokens *tokens,
+                      struct watch *watch, struct err *err)
+{
+    struct writer *writer = NULL;
+    struct writer_settings settings = {.db_path = db_path, .tokens = tokens, .watch = watch};
+    if (writer_start(&settings, &writer, err) != 0)
+        return -1;
+    int rc = replace_admin(writer, data_dir, err);
+    writer_stop(writer);
+    return rc;
+}
+
+int admin_token_replace(const struct settings *settings, struct err *err)
+{
+    autoclose int lock_fd = -1;
+    autofree char *lock = xasprintf("%s/lock", settings->data_dir);
+    autofree char *db_path = xasprintf("%s/minicloud.db", settings->data_dir);
+    if (access(db_path, R_OK | W_OK) != 0)
+        return err_errno(err, "there is no database to change: %s", db_path);
+    if (file_lock(lock, &lock_fd, err) != 0)
+        return err_context(err, "a controller runs on this data");
+    struct db *db = NULL;
+    if (db_open(db_path, DB_WRITER, &db, err) != 0)
+        return -1;
+    int rc = db_migrate(db, err);
+    db_close(db);
+    if (rc != 0)
+        return -1;
+    struct tokens *tokens = tokens_new();
+    struct watch *watch = watch_new();
+    rc = replace_in(db_path, settings->data_dir, tokens, watch, err);
+    watch_free(watch);
+    tokens_free(tokens);
+    return rc;
+}

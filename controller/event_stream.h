@@ -1,0 +1,11 @@
+/* Server-sent events: a reply that stays open and follows the revision log. */
+#ifndef MINICLOUD_CONTROLLER_EVENT_STREAM_H
+#define MINICLOUD_CONTROLLER_EVENT_STREAM_H
+
+struct feed_question;
+struct request;
+
+/* Answers with a stream that goes on after `question->after`. */
+void event_stream_open(struct request *r, const struct feed_question *question);
+
+#endif

@@ -1,0 +1,200 @@
+/* A node's report: whether it may be taken, and what it says of the node itself. */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/err.h"
+#include "controller/hosts.h"
+#include "controller/meta.h"
+#include "controller/node.h"
+#include "controller/operation_rules.h"
+#include "controller/store_instance.h"
+#include "controller/store_node.h"
+#include "controller/writer.h"
+
+enum { SEEN_WRITTEN_EVERY_MS = 60 * 1000 };
+
+static void copy(char *to, size_t size, const char *text)
+{
+    snprintf(to, size, "%s", text ? text : "");
+}
+
+static int check_report(const struct node_report *report, struct err *err)
+{
+    if (report->protocol < 1)
+        return err_field(err, "/protocol", "protocol: this controller speaks 1 to %d",
+                         NODE_PROTOCOL);
+    if (strlen(report->boot_id) >= HOST_WORD_MAX || strlen(report->incarnation) >= HOST_WORD_MAX)
+        return err_field(err, "/boot_id", "boot_id and incarnation: at most %d bytes each",
+                         HOST_WORD_MAX - 1);
+    const struct node_capacity *c = &report->capacity;
+    if (c->cpus < 0 || c->memory_mib < 0 || c->disk_gib < 0)
+        return err_field(err, "/capacity", "capacity: no amount may be below 0");
+    return 0;
+}
+
+enum order { ORDER_REFUSED = -1, ORDER_NEXT, ORDER_REPEAT, ORDER_NEW_PROCESS, ORDER_NEW_BOOT };
+
+/* Older ones are refused: of the same process by their number, of replaced ones by name. */
+static enum order order_of(struct tx *tx, const struct host *host, const struct node_report *report,
+                           struct err *err)
+{
+    bool same_boot = strcmp(report->boot_id, host->boot_id) == 0;
+    bool same_process = same_boot && strcmp(report->incarnation, host->incarnation) == 0;
+    if (same_process && report->sequence == host->sequence)
+        return ORDER_REPEAT;
+    if (same_process && report->sequence > host->sequence)
+        return ORDER_NEXT;
+    int past = same_process ? 1
+                            : store_node_past_has(tx->db, host->key, report->boot_id,
+                                                  report->incarnation, host->boot_id, err);
+    if (past < 0)
+        return ORDER_REFUSED;
+    if (past) {
+        err_set(err, ERR_CONFLICT, "a later report of this host was taken already");
+        return ORDER_REFUSED;
+    }
+    if (!report->full) {
+        err_set(err, ERR_CONFLICT, "an agent's first report must be a full one");
+        return ORDER_REFUSED;
+    }
+    return same_boot || !*host->boot_id ? ORDER_NEW_PROCESS : ORDER_NEW_BOOT;
+}
+
+static int note_replaced(struct tx *tx, const struct host *host, struct err *err)
+{
+    if (!*host->boot_id || !*host->incarnation)
+        return 0;
+    return store_node_past_add(tx->db, host->key, host->boot_id, host->incarnation, err);
+}
+
+/* Oldest first and committed together: the last one acknowledges them all. */
+static int take_observations(struct observing *o, struct node_report_ack *ack, struct err *err)
+{
+    const struct observation *items = o->report->observations.items;
+    for (size_t i = 0; i < o->report->observations.count; i++) {
+        int new = store_observation_add(o->tx->db, o->node_key, &items[i], o->tx->now_ms, err);
+        if (new < 0)
+            return -1;
+        o->wrote |= new > 0;
+        ack->spool = items[i].incarnation;
+        ack->acknowledged = items[i].sequence;
+        if (!new || items[i].kind != OBS_STOPPED || items[i].cause != CAUSE_FORCED)
+            continue;
+        struct instance auto_instance instance = {0};
+        int found = store_instance_find(o->tx->db, items[i].instance, &instance, err);
+        if (found < 0 || (found && operation_mark_forced(o->tx, instance.key, err) != 0))
+            return -1;
+    }
+    return 0;
+}
+
+static bool facts_differ(const struct host *host, const struct node_report *report)
+{
+    const struct node_capacity *c = &report->capacity;
+    return host->capacity.vcpus != c->cpus || host->capacity.memory_mib != c->memory_mib ||
+           host->capacity.disk_gib != c->disk_gib || host->virt != c->virt ||
+           strcmp(host->boot_id, report->boot_id) != 0 || host->silent || !host->reported ||
+           strcmp(host->version, report->version ? report->version : "") != 0;
+}
+
+static void tell_back(void *ctx, const struct instance *instance)
+{
+    struct tx *tx = ctx;
+    char what[32];
+    struct instance heard = *instance;
+    heard.node_silent = false;
+    snprintf(what, sizeof(what), "state:%s", state_names[instance_shown_state(&heard)]);
+    if (!instance->deleted_ms)
+        tx_event(tx, &(struct event_row){.project_key = instance->project_key,
+                                         .kind = "instance",
+                                         .id = instance->id,
+                                         .name = instance->name,
+                                         .what = what});
+}
+
+/* The table always learns of the report; the row only when there is something to keep. */
+static int keep_facts(struct observing *o, const struct host *before, struct err *err)
+{
+    struct tx *tx = o->tx;
+    const struct node_report *report = o->report;
+    struct host host = *hosts_find(tx->hosts, o->node_key); /* what is used may have changed */
+    o->node_event |= facts_differ(before, report);
+    host.capacity = (struct sizes){report->capacity.cpus, report->capacity.memory_mib,
+                                   report->capacity.disk_gib};
+    host.virt = report->capacity.virt;
+    host.silent = false;
+    host.reported = true;
+    host.sequence = report->sequence;
+    copy(host.version, sizeof(host.version), report->version);
+    copy(host.boot_id, sizeof(host.boot_id), report->boot_id);
+    copy(host.incarnation, sizeof(host.incarnation), report->incarnation);
+    bool due = tx->now_ms - host.row_seen_ms >= SEEN_WRITTEN_EVERY_MS ||
+               strcmp(before->incarnation, host.incarnation) != 0;
+    bool write = o->wrote || o->node_event || due;
+    if (write)
+        host.row_seen_ms = tx->now_ms;
+    hosts_put(tx->hosts, &host);
+    if (!write)
+        return 0;
+    int64_t revision = 0;
+    if (o->node_event)
+        revision = tx_event(tx, &(struct event_row){.kind = "node",
+                                                    .id = host.id,
+                                                    .name = host.name,
+                                                    .what = before->silent     ? "heard"
+                                                            : before->reported ? "changed"
+                                                                               : "ready"});
+    return store_node_set_report(tx->db, &host, revision, err);
+}
+
+static int look_for_restore(struct observing *o, struct err *err)
+{
+    int64_t first, last;
+    if (!o->same_epoch)
+        return 0;
+    if (revision_range(o->tx->db, &first, &last, err) != 0)
+        return -1;
+    return o->report->revision > last ? node_mint_epoch(o, err) : 0;
+}
+
+static int take(struct observing *o, const struct host *before, enum order order,
+                struct node_heard *heard, struct err *err)
+{
+    o->new_boot = order == ORDER_NEW_BOOT;
+    if (order != ORDER_NEXT && note_replaced(o->tx, before, err) != 0)
+        return -1;
+    if (look_for_restore(o, err) != 0 || take_observations(o, &heard->ack, err) != 0 ||
+        node_observe_instances(o, err) != 0)
+        return -1;
+    if (before->silent &&
+        store_instance_of_node(o->tx->db, o->node_key, tell_back, o->tx, err) != 0)
+        return -1;
+    return keep_facts(o, before, err);
+}
+
+int node_observe(struct tx *tx, int64_t node_key, const struct node_report *report,
+                 struct node_heard *ret_heard, struct err *err)
+{
+    *ret_heard = (struct node_heard){0};
+    const struct host *host = hosts_find(tx->hosts, node_key);
+    if (!host)
+        return err_set(err, ERR_NOT_FOUND, "this node was removed: join again");
+    struct observing o = {.tx = tx, .node_key = node_key, .report = report};
+    if (check_report(report, err) != 0 || epoch_get(tx->db, o.epoch, err) != 0)
+        return -1;
+    o.same_epoch = report->epoch && strcmp(report->epoch, o.epoch) == 0;
+    struct host before = *host;
+    enum order order = order_of(tx, &before, report, err);
+    if (order == ORDER_REFUSED)
+        return -1;
+    /* A repeat is an agent that did not get its answer: everything in it is committed. */
+    int rc = order == ORDER_REPEAT ? take_observations(&o, &ret_heard->ack, err)
+                                   : take(&o, &before, order, ret_heard, err);
+    int64_t first;
+    if (rc != 0 || revision_range(tx->db, &first, &ret_heard->ack.revision, err) != 0)
+        return -1;
+    snprintf(ret_heard->epoch, sizeof(ret_heard->epoch), "%s", o.epoch);
+    ret_heard->ack.epoch = ret_heard->epoch;
+    ret_heard->freed = o.freed;
+    return 0;
+}

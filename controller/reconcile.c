@@ -1,0 +1,327 @@
+/* The thread that sleeps until something is due. Deadlines and leases run on
+ * CLOCK_BOOTTIME and start in full with the process, so that its own absence counts
+ * against nobody. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "api/clock.h"
+#include "api/err.h"
+#include "api/log.h"
+#include "api/mem.h"
+#include "controller/app.h"
+#include "controller/console.h"
+#include "controller/image.h"
+#include "controller/operation_rules.h"
+#include "controller/reconcile_internal.h"
+#include "controller/store_node.h"
+#include "controller/writer.h"
+
+enum { RETRY_MS = 1000 };
+
+/* With the lock held: the thread must not sleep past this. */
+static void not_later(struct reconcile *reconcile, int64_t due_ms)
+{
+    if (due_ms >= reconcile->sleeping_ms)
+        return;
+    reconcile->sleeping_ms = due_ms;
+    pthread_cond_signal(&reconcile->wake);
+}
+
+void reconcile_wake_at(struct reconcile *reconcile, int64_t due_ms)
+{
+    pthread_mutex_lock(&reconcile->lock);
+    if (due_ms < reconcile->look_ms)
+        reconcile->look_ms = due_ms;
+    not_later(reconcile, due_ms);
+    pthread_mutex_unlock(&reconcile->lock);
+}
+
+void reconcile_files(struct reconcile *reconcile)
+{
+    pthread_mutex_lock(&reconcile->lock);
+    reconcile->files = true;
+    not_later(reconcile, 0);
+    pthread_mutex_unlock(&reconcile->lock);
+}
+
+/* ---- operations ---- */
+
+struct opened {
+    struct reconcile *reconcile;
+    int64_t key, timeout_ms;
+};
+
+static void operation_counts(void *ctx)
+{
+    struct opened *opened = ctx;
+    struct reconcile *reconcile = opened->reconcile;
+    int64_t due_ms = clock_boottime_ms() + opened->timeout_ms;
+    pthread_mutex_lock(&reconcile->lock);
+    deadlines_add(&reconcile->operations, due_ms, opened->key);
+    not_later(reconcile, due_ms);
+    pthread_mutex_unlock(&reconcile->lock);
+    free(opened);
+}
+
+void reconcile_operation(struct reconcile *reconcile, struct tx *tx, int64_t key,
+                         int64_t timeout_ms)
+{
+    struct opened *opened = xmalloc(sizeof(*opened));
+    *opened = (struct opened){.reconcile = reconcile, .key = key, .timeout_ms = timeout_ms};
+    tx_after_commit(tx, operation_counts, opened, free);
+}
+
+/* ---- leases ---- */
+
+static size_t lease_slot(const struct reconcile *reconcile, int64_t node_key)
+{
+    size_t low = 0, high = reconcile->lease_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (reconcile->leases[middle].node_key < node_key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool has_lease(const struct reconcile *reconcile, size_t slot, int64_t node_key)
+{
+    return slot < reconcile->lease_count && reconcile->leases[slot].node_key == node_key;
+}
+
+static void renew(struct reconcile *reconcile, int64_t node_key, bool ended)
+{
+    size_t slot = lease_slot(reconcile, node_key);
+    if (!has_lease(reconcile, slot, node_key)) {
+        if (reconcile->lease_count == reconcile->lease_cap) {
+            reconcile->lease_cap = reconcile->lease_cap ? 2 * reconcile->lease_cap : 16;
+            reconcile->leases =
+                xrealloc(reconcile->leases, reconcile->lease_cap * sizeof(*reconcile->leases));
+        }
+        memmove(&reconcile->leases[slot + 1], &reconcile->leases[slot],
+                (reconcile->lease_count - slot) * sizeof(*reconcile->leases));
+        reconcile->lease_count++;
+    }
+    reconcile->leases[slot] =
+        (struct lease){.node_key = node_key, .seen_ms = clock_boottime_ms(), .ended = ended};
+}
+
+void reconcile_node_seen(struct reconcile *reconcile, int64_t node_key)
+{
+    pthread_mutex_lock(&reconcile->lock);
+    renew(reconcile, node_key, false);
+    not_later(reconcile, clock_boottime_ms() + reconcile->app->settings.node_lease_ms);
+    pthread_mutex_unlock(&reconcile->lock);
+}
+
+void reconcile_node_removed(struct reconcile *reconcile, int64_t node_key)
+{
+    pthread_mutex_lock(&reconcile->lock);
+    size_t slot = lease_slot(reconcile, node_key);
+    if (has_lease(reconcile, slot, node_key)) {
+        reconcile->lease_count--;
+        memmove(&reconcile->leases[slot], &reconcile->leases[slot + 1],
+                (reconcile->lease_count - slot) * sizeof(*reconcile->leases));
+    }
+    pthread_mutex_unlock(&reconcile->lock);
+}
+
+bool reconcile_lease_over(struct reconcile *reconcile, int64_t node_key)
+{
+    pthread_mutex_lock(&reconcile->lock);
+    size_t slot = lease_slot(reconcile, node_key);
+    bool over = has_lease(reconcile, slot, node_key) &&
+                clock_boottime_ms() - reconcile->leases[slot].seen_ms >=
+                    reconcile->app->settings.node_lease_ms;
+    pthread_mutex_unlock(&reconcile->lock);
+    return over;
+}
+
+/* ---- the thread ---- */
+
+/* With the lock held: one that is due, or 0; *ret_next: when the earliest of the rest ends. */
+static int64_t take_ended_lease(struct reconcile *reconcile, int64_t now, int64_t *ret_next)
+{
+    *ret_next = INT64_MAX;
+    for (size_t i = 0; i < reconcile->lease_count; i++) {
+        struct lease *lease = &reconcile->leases[i];
+        int64_t due = lease->seen_ms + reconcile->app->settings.node_lease_ms;
+        if (lease->ended)
+            continue;
+        if (due <= now) {
+            lease->ended = true;
+            return lease->node_key;
+        }
+        *ret_next = due < *ret_next ? due : *ret_next;
+    }
+    return 0;
+}
+
+static void end_operations(struct reconcile *reconcile, int64_t now)
+{
+    int64_t key;
+    while (deadlines_take(&reconcile->operations, now, &key)) {
+        pthread_mutex_unlock(&reconcile->lock);
+        bool taken = reconcile_submit_deadline(reconcile, key);
+        pthread_mutex_lock(&reconcile->lock);
+        if (!taken) {
+            deadlines_add(&reconcile->operations, now + RETRY_MS, key);
+            return;
+        }
+    }
+}
+
+static int64_t end_leases(struct reconcile *reconcile, int64_t now)
+{
+    int64_t next, node_key;
+    while ((node_key = take_ended_lease(reconcile, now, &next))) {
+        pthread_mutex_unlock(&reconcile->lock);
+        bool taken = reconcile_submit_silent(reconcile, node_key);
+        pthread_mutex_lock(&reconcile->lock);
+        if (taken)
+            continue;
+        size_t slot = lease_slot(reconcile, node_key);
+        if (has_lease(reconcile, slot, node_key))
+            reconcile->leases[slot].ended = false;
+        return now + RETRY_MS;
+    }
+    return next;
+}
+
+static void free_files(struct reconcile *reconcile)
+{
+    struct err auto_err err = {0};
+    if (!reconcile->files)
+        return;
+    reconcile->files = false;
+    pthread_mutex_unlock(&reconcile->lock);
+    if (image_reap(reconcile->app, &err) != 0)
+        log_warn("image.reap", "reason=\"%s\"", err.msg);
+    pthread_mutex_lock(&reconcile->lock);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* With the lock held; gives it up while it works. Returns when to look again. */
+static int64_t look(struct reconcile *reconcile)
+{
+    int64_t now = clock_boottime_ms();
+    reconcile->look_ms = INT64_MAX;
+    end_operations(reconcile, now);
+    int64_t next = end_leases(reconcile, now);
+    free_files(reconcile);
+    pthread_mutex_unlock(&reconcile->lock);
+    next = earlier(next, console_expire(reconcile->app->console));
+    pthread_mutex_lock(&reconcile->lock);
+    next = earlier(next, deadlines_next(&reconcile->operations));
+    return earlier(next, reconcile->files ? 0 : reconcile->look_ms);
+}
+
+/* CLOCK_MONOTONIC is what condition variables know; it differs from CLOCK_BOOTTIME only by
+ * sleep of the machine, after which it looks again within the same time. */
+static void sleep_until(struct reconcile *reconcile)
+{
+    struct timespec at;
+    int64_t wait_ms = reconcile->sleeping_ms - clock_boottime_ms();
+    if (wait_ms <= 0)
+        return;
+    if (reconcile->sleeping_ms == INT64_MAX) {
+        pthread_cond_wait(&reconcile->wake, &reconcile->lock);
+        return;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += wait_ms / 1000;
+    at.tv_nsec += wait_ms % 1000 * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    pthread_cond_timedwait(&reconcile->wake, &reconcile->lock, &at);
+}
+
+static void *reconcile_main(void *ctx)
+{
+    struct reconcile *reconcile = ctx;
+    pthread_mutex_lock(&reconcile->lock);
+    while (!reconcile->stop) {
+        /* Whoever adds something while we look lowers this; the earlier of both counts. */
+        reconcile->sleeping_ms = INT64_MAX;
+        int64_t next = look(reconcile);
+        reconcile->sleeping_ms = earlier(reconcile->sleeping_ms, next);
+        while (!reconcile->stop && clock_boottime_ms() < reconcile->sleeping_ms)
+            sleep_until(reconcile);
+    }
+    pthread_mutex_unlock(&reconcile->lock);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static void load_operation(void *ctx, int64_t key, int64_t timeout_ms)
+{
+    struct reconcile *reconcile = ctx;
+    deadlines_add(&reconcile->operations, clock_boottime_ms() + timeout_ms, key);
+}
+
+static void load_lease(void *ctx, int64_t node_key, bool silent)
+{
+    renew(ctx, node_key, silent);
+}
+
+int reconcile_start(struct app *app, struct reconcile **ret_reconcile, struct err *err)
+{
+    struct reconcile *reconcile = xcalloc(1, sizeof(*reconcile));
+    reconcile->app = app;
+    reconcile->look_ms = reconcile->sleeping_ms = INT64_MAX;
+    reconcile->files = true;
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&reconcile->lock, NULL);
+    pthread_cond_init(&reconcile->wake, &attr);
+    pthread_cond_init(&reconcile->quiet, NULL);
+    pthread_condattr_destroy(&attr);
+    struct db *db = app_reader(app);
+    int rc = store_operation_all_running(db, load_operation, reconcile, err);
+    if (rc == 0)
+        rc = store_node_keys(db, load_lease, reconcile, err);
+    if (rc == 0 && pthread_create(&reconcile->thread, NULL, reconcile_main, reconcile) != 0)
+        rc = err_errno(err, "cannot start the reconcile thread");
+    if (rc != 0) {
+        reconcile_free(reconcile);
+        return -1;
+    }
+    *ret_reconcile = reconcile;
+    return 0;
+}
+
+void reconcile_stop(struct reconcile *reconcile)
+{
+    pthread_mutex_lock(&reconcile->lock);
+    reconcile->stop = true;
+    pthread_cond_signal(&reconcile->wake);
+    pthread_mutex_unlock(&reconcile->lock);
+    pthread_join(reconcile->thread, NULL);
+    pthread_mutex_lock(&reconcile->lock);
+    while (reconcile->jobs > 0)
+        pthread_cond_wait(&reconcile->quiet, &reconcile->lock);
+    pthread_mutex_unlock(&reconcile->lock);
+}
+
+void reconcile_free(struct reconcile *reconcile)
+{
+    if (!reconcile)
+        return;
+    pthread_mutex_destroy(&reconcile->lock);
+    pthread_cond_destroy(&reconcile->wake);
+    pthread_cond_destroy(&reconcile->quiet);
+    deadlines_release(&reconcile->operations);
+    free(reconcile->leases);
+    free(reconcile);
+}

@@ -1,0 +1,40 @@
+/* What reconcile.c and reconcile_jobs.c share. */
+#ifndef MINICLOUD_CONTROLLER_RECONCILE_INTERNAL_H
+#define MINICLOUD_CONTROLLER_RECONCILE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "controller/deadlines.h"
+#include "controller/reconcile.h"
+
+struct app;
+
+struct lease {
+    int64_t node_key;
+    int64_t seen_ms; /* CLOCK_BOOTTIME of the last report, or of our start */
+    bool ended;      /* a job to say so is on its way, or done */
+};
+
+struct reconcile {
+    struct app *app;
+    pthread_t thread;
+    pthread_mutex_t lock; /* everything below */
+    pthread_cond_t wake, quiet;
+    bool stop;
+    bool files; /* image files may be free */
+    struct deadlines operations;
+    struct lease *leases; /* by node_key */
+    size_t lease_count, lease_cap;
+    int64_t look_ms;     /* someone asked to look no later than then */
+    int64_t sleeping_ms; /* until when the thread sleeps */
+    int jobs;            /* submitted and not done */
+};
+
+/* Whether the node is still unheard since its lease ended. */
+bool reconcile_lease_over(struct reconcile *reconcile, int64_t node_key);
+/* Submit write jobs; false: the writer takes none now. */
+bool reconcile_submit_deadline(struct reconcile *reconcile, int64_t operation_key);
+bool reconcile_submit_silent(struct reconcile *reconcile, int64_t node_key);
+
+#endif

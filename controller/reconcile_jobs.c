@@ -1,0 +1,95 @@
+/* The write jobs of the reconciler. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/err.h"
+#include "api/log.h"
+#include "api/mem.h"
+#include "controller/app.h"
+#include "controller/instance.h"
+#include "controller/node.h"
+#include "controller/operation.h"
+#include "controller/operation_rules.h"
+#include "controller/reconcile_internal.h"
+#include "controller/store_instance.h"
+#include "controller/writer.h"
+
+struct due {
+    struct reconcile *reconcile;
+    int64_t key;
+};
+
+static void due_done(void *ctx, struct err *err)
+{
+    struct due *due = ctx;
+    struct reconcile *reconcile = due->reconcile;
+    if (err)
+        log_warn("reconcile.job", "key=%lld reason=\"%s\"", (long long)due->key, err->msg);
+    free(due);
+    pthread_mutex_lock(&reconcile->lock);
+    if (--reconcile->jobs == 0)
+        pthread_cond_broadcast(&reconcile->quiet);
+    pthread_mutex_unlock(&reconcile->lock);
+}
+
+static bool submit(struct reconcile *reconcile, int64_t key,
+                   int (*run)(struct tx *, void *, struct err *))
+{
+    struct due *due = xmalloc(sizeof(*due));
+    *due = (struct due){.reconcile = reconcile, .key = key};
+    pthread_mutex_lock(&reconcile->lock);
+    reconcile->jobs++;
+    pthread_mutex_unlock(&reconcile->lock);
+    struct write_job job = {.run = run, .done = due_done, .ctx = due};
+    if (writer_submit(reconcile->app->writer, &job))
+        return true;
+    due_done(due, NULL);
+    return false;
+}
+
+static int deadline_run(struct tx *tx, void *ctx, struct err *err)
+{
+    const struct due *due = ctx;
+    struct instance auto_instance instance = {0};
+    int64_t instance_key;
+    int running = store_operation_instance(tx->db, due->key, &instance_key, err);
+    if (running <= 0)
+        return running;
+    if (store_instance_get(tx->db, instance_key, &instance, err) != 0)
+        return -1;
+    char detail[512];
+    const char *reason = instance.observed_reason;
+    snprintf(detail, sizeof(detail),
+             "not finished in time; the instance was last seen %s%s%s. What was asked for stays "
+             "wanted",
+             state_names[instance_shown_state(&instance)], reason ? ": " : "",
+             reason ? reason : "");
+    struct operation_end end = {.state = OPERATION_FAILED, .code = ERR_DEADLINE, .detail = detail};
+    return operation_finish(tx, due->key, &end, err);
+}
+
+/* Most have long ended: only those that still run are worth the writer's time. */
+bool reconcile_submit_deadline(struct reconcile *reconcile, int64_t operation_key)
+{
+    struct err auto_err err = {0};
+    int64_t instance_key;
+    int running =
+        store_operation_instance(app_reader(reconcile->app), operation_key, &instance_key, &err);
+    if (running < 0)
+        log_warn("reconcile.deadline", "reason=\"%s\"", err.msg);
+    return running == 0 || submit(reconcile, operation_key, deadline_run);
+}
+
+static int silent_run(struct tx *tx, void *ctx, struct err *err)
+{
+    const struct due *due = ctx;
+    /* A report may have come while this waited. */
+    if (!reconcile_lease_over(due->reconcile, due->key))
+        return 0;
+    return node_fall_silent(tx, due->key, err);
+}
+
+bool reconcile_submit_silent(struct reconcile *reconcile, int64_t node_key)
+{
+    return submit(reconcile, node_key, silent_run);
+}

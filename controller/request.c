@@ -1,0 +1,147 @@
+/* Answering a request: from its own fields, from an error, now or after other threads
+ * worked for it while its connection slept. */
+#include "controller/request.h"
+
+#include "api/log.h"
+#include "api/mem.h"
+#include "api/wire.h"
+#include "controller/app.h"
+#include "controller/pool.h"
+
+struct db *request_reader(struct request *r)
+{
+    return app_reader(r->app);
+}
+
+struct json_writer request_json(struct request *r, int status)
+{
+    r->status = status;
+    return (struct json_writer)JSON_WRITER(&r->reply);
+}
+
+char *etag_of(int64_t revision)
+{
+    struct buf buf = {0};
+    buf_putc(&buf, 'r');
+    buf_i64(&buf, revision);
+    return buf_take(&buf);
+}
+
+/* ---- conditions ---- */
+
+/* Whether a list of entity tags names this one. Weak tags match only where `weak` allows. */
+static bool etag_listed(const char *list, const char *etag, bool weak)
+{
+    size_t len = strlen(etag);
+    for (const char *at = list; *at;) {
+        at += strspn(at, " \t,");
+        if (*at == '*')
+            return true;
+        bool is_weak = strncmp(at, "W/", 2) == 0;
+        at += is_weak ? 2 : 0;
+        bool quoted = *at == '"';
+        at += quoted;
+        size_t item = strcspn(at, quoted ? "\"" : ", \t");
+        if (item == len && memcmp(at, etag, len) == 0 && (weak || !is_weak))
+            return true;
+        at += item;
+        at += quoted && *at == '"';
+    }
+    return false;
+}
+
+int request_if_match(const struct request *r, const char *etag, struct err *err)
+{
+    const char *wanted = http_header(r->http, "If-Match");
+    if (!wanted || etag_listed(wanted, etag, false))
+        return 0;
+    return err_set(err, ERR_PRECONDITION,
+                   "If-Match asks for %s, but it is now \"%s\"; read it again", wanted, etag);
+}
+
+static bool not_modified(const struct request *r)
+{
+    if (!r->etag || r->status != 200 || strcmp(r->route->method, "GET") != 0)
+        return false;
+    const char *known = http_header(r->http, "If-None-Match");
+    return known && etag_listed(known, r->etag, true);
+}
+
+/* ---- replies ---- */
+
+void request_reply(struct request *r)
+{
+    struct http_reply reply = {.status = r->status,
+                               .content_type = r->content_type,
+                               .etag = r->etag,
+                               .location = r->location};
+    if (r->replayed) {
+        reply.extra_name = "Idempotency-Replayed";
+        reply.extra_value = "true";
+    }
+    if (not_modified(r)) {
+        reply.status = 304;
+        buf_reset(&r->reply);
+    }
+    http_reply(r->http, &reply, &r->reply);
+}
+
+/* What broke inside is for the log; the client gets the number to find it by. */
+void request_fail(struct request *r, const struct err *err)
+{
+    if (err->code != ERR_INTERNAL) {
+        http_reply_err(r->http, err);
+        return;
+    }
+    log_error("request.failed", "request=%s action=%s reason=\"%s\"", http_request_id(r->http),
+              r->route ? r->route->action : "-", err->msg);
+    auto_err struct err told = {0};
+    err_set(&told, ERR_INTERNAL,
+            "the controller could not do it; its log says why, under request %s",
+            http_request_id(r->http));
+    http_reply_err(r->http, &told);
+}
+
+int request_decode(struct request *r, const struct wire_struct *type)
+{
+    size_t len;
+    const char *body = http_body(r->http, &len);
+    if (len == 0) {
+        body = "{}";
+        len = 2;
+    }
+    bool agent = r->route->flags & (ROUTE_NODE | ROUTE_JOIN);
+    void *input = xcalloc(1, type->size);
+    auto_err struct err err = {0};
+    if (wire_parse(type, body, len, agent ? WIRE_LENIENT : WIRE_STRICT, input, &err) != 0) {
+        free(input);
+        request_fail(r, &err);
+        return -1;
+    }
+    r->input = input;
+    r->input_type = type;
+    return 0;
+}
+
+/* ---- the pool ---- */
+
+static void pool_read(void *ctx)
+{
+    struct request *r = ctx;
+    auto_err struct err err = {0};
+    if (r->read(request_reader(r), r, &err) == 0)
+        request_reply(r);
+    else
+        request_fail(r, &err);
+}
+
+void request_pool(struct request *r, request_read *read)
+{
+    r->read = read;
+    http_suspend(r->http);
+    if (pool_submit(r->app->pool, pool_read, r))
+        return;
+    auto_err struct err err = {0};
+    err_set(&err, ERR_UNAVAILABLE, "too many long reads wait; try again");
+    request_fail(r, &err);
+}

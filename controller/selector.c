@@ -1,0 +1,48 @@
+/* Label selectors as JSON objects. */
+#include "controller/selector.h"
+
+#include <string.h>
+
+#include "api/buf.h"
+#include "api/err.h"
+#include "api/json.h"
+#include "api/limits.h"
+#include "api/mem.h"
+#include "api/validate.h"
+
+static int put_pair(const char *pair, size_t len, struct json_writer *w, struct err *err)
+{
+    autofree char *name = xstrndup(pair, len);
+    char *equals = strchr(name, '=');
+    if (!equals)
+        return err_field(err, "label", "label must be like name=value,name=value");
+    *equals = '\0';
+    if (validate_label_name("label", name, err) != 0 ||
+        validate_label_value("label", equals + 1, err) != 0)
+        return -1;
+    json_put_key(w, name);
+    json_put_str(w, NULL, equals + 1);
+    return 0;
+}
+
+int selector_parse(const char *text, char **ret_json, struct err *err)
+{
+    *ret_json = NULL;
+    if (!text)
+        return 0;
+    struct buf auto_buf out = {0};
+    struct json_writer w = JSON_WRITER(&out);
+    json_open(&w, NULL, '{');
+    for (int count = 0; *text; count++) {
+        size_t len = strcspn(text, ",");
+        if (count == LIMIT_LABELS)
+            return err_field(err, "label", "label: at most %d pairs", LIMIT_LABELS);
+        if (put_pair(text, len, &w, err) != 0)
+            return -1;
+        text += len;
+        text += *text == ',';
+    }
+    json_close(&w, '}');
+    *ret_json = buf_take(&out);
+    return 0;
+}

@@ -1,0 +1,55 @@
+/* Counting rows for /metrics. The states are what people are shown (instance.h). */
+#include "controller/store_metrics.h"
+
+#include "api/buf.h"
+#include "api/types.h"
+#include "controller/db.h"
+
+static int print_instances(struct db *db, struct buf *out, struct err *err)
+{
+    auto_stmt struct stmt *stmt =
+        db_stmt(db, "SELECT CASE WHEN i.deleted_ms IS NOT NULL THEN ?1 WHEN n.silent THEN ?2"
+                    " ELSE i.observed_state END AS state, count(*) FROM instance i"
+                    " JOIN node n ON n.key = i.node_key WHERE i.gone_ms IS NULL GROUP BY state");
+    stmt_bind(stmt, "ii", (int64_t)STATE_DELETING, (int64_t)STATE_UNKNOWN);
+    int64_t counts[STATE_UNKNOWN + 1] = {0};
+    int rc;
+    while ((rc = stmt_step(stmt, err)) == 1) {
+        int64_t state = stmt_i64(stmt, 0);
+        if (state >= 0 && state <= STATE_UNKNOWN)
+            counts[state] = stmt_i64(stmt, 1);
+    }
+    if (rc != 0)
+        return -1;
+    buf_puts(out, "# HELP minicloud_instances Instances by state.\n"
+                  "# TYPE minicloud_instances gauge\n");
+    for (int state = 0; state <= STATE_UNKNOWN; state++) {
+        if (state != STATE_ABSENT && state != STATE_DELETED)
+            buf_printf(out, "minicloud_instances{state=\"%s\"} %lld\n", state_names[state],
+                       (long long)counts[state]);
+    }
+    return 0;
+}
+
+static int print_nodes(struct db *db, struct buf *out, struct err *err)
+{
+    auto_stmt struct stmt *stmt =
+        db_stmt(db, "SELECT (SELECT count(*) FROM node WHERE deleted_ms IS NULL AND silent = 0),"
+                    " (SELECT count(*) FROM node WHERE deleted_ms IS NULL AND silent = 1),"
+                    " (SELECT count(*) FROM operation WHERE state = 0)");
+    if (stmt_step(stmt, err) != 1)
+        return -1;
+    buf_printf(out,
+               "# HELP minicloud_nodes Nodes by state.\n# TYPE minicloud_nodes gauge\n"
+               "minicloud_nodes{state=\"up\"} %lld\nminicloud_nodes{state=\"silent\"} %lld\n"
+               "# HELP minicloud_operations_running Operations that have not ended.\n"
+               "# TYPE minicloud_operations_running gauge\nminicloud_operations_running %lld\n",
+               (long long)stmt_i64(stmt, 0), (long long)stmt_i64(stmt, 1),
+               (long long)stmt_i64(stmt, 2));
+    return 0;
+}
+
+int metrics_print_rows(struct db *db, struct buf *out, struct err *err)
+{
+    return print_instances(db, out, err) == 0 ? print_nodes(db, out, err) : -1;
+}

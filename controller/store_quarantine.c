@@ -1,0 +1,86 @@
+/* Rows of quarantined domains, and who holds a number. */
+#include "api/err.h"
+#include "controller/db.h"
+#include "controller/store_node.h"
+
+int store_quarantine_list(struct db *db, int64_t node_key, quarantined_each *each, void *ctx,
+                          struct err *err)
+{
+    struct stmt auto_stmt *stmt =
+        db_stmt(db, "SELECT domain, name, state, vcpus, memory_mib, disk_gib, uid, address"
+                    " FROM quarantine WHERE node_key = ? ORDER BY domain");
+    stmt_bind(stmt, "i", node_key);
+    int rc;
+    while ((rc = stmt_step(stmt, err)) == 1) {
+        struct quarantined row = {
+            .domain = stmt_text(stmt, 0),
+            .name = stmt_text(stmt, 1),
+            .state = (int)stmt_i64(stmt, 2),
+            .sizes = {stmt_i64(stmt, 3), stmt_i64(stmt, 4), stmt_i64(stmt, 5)},
+            .uid = stmt_i64(stmt, 6),
+            .address = stmt_text(stmt, 7),
+        };
+        each(ctx, &row);
+    }
+    return rc;
+}
+
+int store_quarantine_put(struct db *db, int64_t node_key, const struct quarantined *row,
+                         int64_t now_ms, struct err *err)
+{
+    struct stmt auto_stmt *stmt = db_stmt(
+        db, "INSERT INTO quarantine (node_key, domain, name, state, vcpus, memory_mib, disk_gib,"
+            " uid, address, first_seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (node_key, domain) DO UPDATE SET name = excluded.name,"
+            " state = excluded.state, vcpus = excluded.vcpus, memory_mib = excluded.memory_mib,"
+            " disk_gib = excluded.disk_gib, uid = excluded.uid, address = excluded.address");
+    stmt_bind(stmt, "ittiiiizti", node_key, row->domain, row->name, (int64_t)row->state,
+              row->sizes.vcpus, row->sizes.memory_mib, row->sizes.disk_gib, row->uid, row->address,
+              now_ms);
+    return stmt_run(stmt, err);
+}
+
+int store_quarantine_remove(struct db *db, int64_t node_key, const char *domain, struct err *err)
+{
+    struct stmt auto_stmt *stmt =
+        db_stmt(db, "DELETE FROM quarantine WHERE node_key = ? AND domain = ?");
+    stmt_bind(stmt, "it", node_key, domain);
+    return stmt_run(stmt, err);
+}
+
+/* An error counts as held: what is not known to be free is not given out. */
+static bool any(struct stmt *stmt)
+{
+    struct err auto_err err = {0};
+    return stmt_step(stmt, &err) != 0;
+}
+
+bool store_quarantine_holds_uid(struct db *db, int64_t uid)
+{
+    struct stmt auto_stmt *stmt = db_stmt(db, "SELECT 1 FROM quarantine WHERE uid = ? LIMIT 1");
+    stmt_bind(stmt, "i", uid);
+    return any(stmt);
+}
+
+bool store_quarantine_holds_address(struct db *db, const char *address)
+{
+    struct stmt auto_stmt *stmt = db_stmt(db, "SELECT 1 FROM quarantine WHERE address = ? LIMIT 1");
+    stmt_bind(stmt, "t", address);
+    return any(stmt);
+}
+
+bool store_instance_holds_uid(struct db *db, int64_t uid)
+{
+    struct stmt auto_stmt *stmt =
+        db_stmt(db, "SELECT 1 FROM instance WHERE uid = ? AND gone_ms IS NULL");
+    stmt_bind(stmt, "i", uid);
+    return any(stmt);
+}
+
+bool store_instance_holds_address(struct db *db, const char *address)
+{
+    struct stmt auto_stmt *stmt =
+        db_stmt(db, "SELECT 1 FROM interface WHERE address = ? AND released_ms IS NULL LIMIT 1");
+    stmt_bind(stmt, "t", address);
+    return any(stmt);
+}

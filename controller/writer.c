@@ -1,0 +1,301 @@
+/* The writer's queue, its thread, and what it does between groups: checkpoints, retention,
+ * the ballast. */
+#include "controller/writer.h"
+
+#include <errno.h>
+
+#include "api/clock.h"
+#include "api/log.h"
+#include "api/mem.h"
+#include "controller/ballast.h"
+#include "controller/db.h"
+#include "controller/meta.h"
+#include "controller/retention.h"
+#include "controller/writer_internal.h"
+
+enum {
+    CHECKPOINT_PAGES = 8000, /* 32 MiB of WAL: move it even when busy */
+    IDLE_MS = 2000,          /* quiet for so long: move what there is */
+    PRUNE_MS = 600 * 1000,
+    FILL_MS = 5000, /* how often a full disk is looked at again */
+};
+
+/* ---- the queue ---- */
+
+static void queue_grow(struct writer *w)
+{
+    size_t cap = w->cap ? w->cap * 2 : 256;
+    struct write_job *queue = xcalloc(cap, sizeof(*queue));
+    for (size_t i = 0; i < w->count; i++)
+        queue[i] = w->queue[(w->head + i) % w->cap];
+    free(w->queue);
+    w->queue = queue;
+    w->head = 0;
+    w->cap = cap;
+}
+
+bool writer_submit(struct writer *w, const struct write_job *job)
+{
+    pthread_mutex_lock(&w->lock);
+    bool taken = !w->stopping && w->count < QUEUE_MAX;
+    if (taken) {
+        if (w->count == w->cap)
+            queue_grow(w);
+        w->queue[(w->head + w->count++) % w->cap] = *job;
+        if (w->count == 1)
+            pthread_cond_signal(&w->wake);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return taken;
+}
+
+static void take_group(struct writer *w)
+{
+    w->group_count = w->count < GROUP_MAX ? w->count : GROUP_MAX;
+    for (size_t i = 0; i < w->group_count; i++)
+        w->group[i].job = w->queue[(w->head + i) % w->cap];
+    w->head = w->cap ? (w->head + w->group_count) % w->cap : 0;
+    w->count -= w->group_count;
+}
+
+/* ---- between groups ---- */
+
+static void checkpoint(struct writer *w)
+{
+    auto_err struct err err = {0};
+    if (db_checkpoint(w->db, &err) != 0)
+        log_warn("writer.checkpoint", "reason=\"%s\"", err.msg);
+}
+
+struct prune {
+    struct writer *writer;
+    bool more;
+};
+
+static int prune_run(struct tx *tx, void *ctx, struct err *err)
+{
+    struct prune *prune = ctx;
+    return retention_prune(tx, prune->writer->settings.event_keep, &prune->more, err);
+}
+
+/* A group of its own, so that it delays no answer by more than itself. */
+static void prune(struct writer *w, int64_t now_ms)
+{
+    struct prune prune = {.writer = w};
+    w->group[0].job = (struct write_job){.run = prune_run, .ctx = &prune};
+    w->group_count = 1;
+    writer_run_group(w);
+    if (prune.more)
+        return;
+    w->next_prune_ms = now_ms + PRUNE_MS;
+    w->pruned_revision = watch_revision(w->settings.watch);
+}
+
+static bool prune_due(const struct writer *w, int64_t now_ms)
+{
+    if (now_ms >= w->next_prune_ms)
+        return true;
+    int64_t slack = w->settings.event_keep / 8 + 256;
+    return w->settings.event_keep > 0 &&
+           watch_revision(w->settings.watch) - w->pruned_revision > slack;
+}
+
+static void try_fill(struct writer *w, int64_t now_ms)
+{
+    if (now_ms < w->next_fill_ms)
+        return;
+    w->next_fill_ms = now_ms + FILL_MS;
+    if (!ballast_fill(w->settings.ballast_path))
+        return;
+    w->full = false;
+    pthread_mutex_lock(&w->lock);
+    w->stats.full = false;
+    pthread_mutex_unlock(&w->lock);
+    log_info("writer.room", "action=\"ballast back in place\"");
+}
+
+static void between_groups(struct writer *w)
+{
+    int64_t now_ms = clock_boottime_ms();
+    if (db_wal_pages(w->db) >= CHECKPOINT_PAGES)
+        checkpoint(w);
+    if (w->full)
+        try_fill(w, now_ms);
+    if (prune_due(w, now_ms))
+        prune(w, now_ms);
+}
+
+/* ---- the thread ---- */
+
+/* How long to sleep when nothing comes. */
+static int64_t idle_ms(const struct writer *w)
+{
+    if (db_wal_pages(w->db) > 0)
+        return IDLE_MS;
+    return w->full ? FILL_MS : PRUNE_MS;
+}
+
+/* false: nothing came in time. Called with the lock held. */
+static bool wait_for_work(struct writer *w, int64_t wait_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += wait_ms / 1000;
+    until.tv_nsec += wait_ms % 1000 * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    while (w->count == 0 && !w->stopping) {
+        if (pthread_cond_timedwait(&w->wake, &w->lock, &until) == ETIMEDOUT)
+            return w->count > 0;
+    }
+    return true;
+}
+
+static void *writer_main(void *ctx)
+{
+    struct writer *w = ctx;
+    for (;;) {
+        pthread_mutex_lock(&w->lock);
+        bool work = w->count > 0 || wait_for_work(w, idle_ms(w));
+        take_group(w);
+        bool over = w->stopping && w->group_count == 0;
+        pthread_mutex_unlock(&w->lock);
+        if (over)
+            return NULL;
+        if (w->group_count > 0)
+            writer_run_group(w);
+        else if (!work && db_wal_pages(w->db) > 0)
+            checkpoint(w);
+        between_groups(w);
+    }
+}
+
+/* ---- start and stop ---- */
+
+static void init_sync(struct writer *w)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->wake, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+static void writer_free(struct writer *w)
+{
+    db_close(w->db);
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->wake);
+    free(w->queue);
+    free(w->after);
+    free(w->touched);
+    free(w);
+}
+
+static int writer_open(struct writer *w, struct err *err)
+{
+    int64_t first, last;
+    if (db_open(w->settings.db_path, DB_WRITER, &w->db, err) != 0)
+        return -1;
+    if (revision_range(w->db, &first, &last, err) != 0)
+        return -1;
+    watch_set_revision(w->settings.watch, last);
+    w->pruned_revision = last;
+    if (w->settings.hosts && w->settings.hooks->load(w->settings.hosts, w->db, err) != 0)
+        return -1;
+    w->full = w->settings.ballast_path && !ballast_fill(w->settings.ballast_path);
+    w->stats.full = w->full;
+    return 0;
+}
+
+int writer_start(const struct writer_settings *settings, struct writer **ret_writer,
+                 struct err *err)
+{
+    struct writer *w = xcalloc(1, sizeof(*w));
+    w->settings = *settings;
+    init_sync(w);
+    if (writer_open(w, err) != 0) {
+        writer_free(w);
+        return -1;
+    }
+    w->tx =
+        (struct tx){.db = w->db, .writer = w, .hosts = settings->hosts, .tokens = settings->tokens};
+    if (pthread_create(&w->thread, NULL, writer_main, w) != 0) {
+        writer_free(w);
+        return err_set(err, ERR_INTERNAL, "cannot start the writer's thread");
+    }
+    *ret_writer = w;
+    return 0;
+}
+
+void writer_stop(struct writer *w)
+{
+    if (!w)
+        return;
+    pthread_mutex_lock(&w->lock);
+    w->stopping = true;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    checkpoint(w);
+    writer_free(w);
+}
+
+void writer_stats(struct writer *w, struct writer_stats *ret_stats)
+{
+    pthread_mutex_lock(&w->lock);
+    *ret_stats = w->stats;
+    ret_stats->queue = w->count;
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* ---- submit and wait ---- */
+
+struct call {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    const struct write_job *job;
+    struct err *err;
+    bool over;
+    int rc;
+};
+
+static int call_run(struct tx *tx, void *ctx, struct err *err)
+{
+    struct call *call = ctx;
+    return call->job->run(tx, call->job->ctx, err);
+}
+
+static void call_done(void *ctx, struct err *err)
+{
+    struct call *call = ctx;
+    if (call->job->done)
+        call->job->done(call->job->ctx, err);
+    pthread_mutex_lock(&call->lock);
+    call->rc = err ? -1 : 0;
+    if (err)
+        err_move(call->err, err);
+    call->over = true;
+    pthread_cond_signal(&call->done);
+    pthread_mutex_unlock(&call->lock);
+}
+
+int writer_call(struct writer *w, const struct write_job *job, struct err *err)
+{
+    struct call call = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                        .done = PTHREAD_COND_INITIALIZER,
+                        .job = job,
+                        .err = err};
+    struct write_job wrapped = *job;
+    wrapped.run = call_run;
+    wrapped.done = call_done;
+    wrapped.ctx = &call;
+    if (!writer_submit(w, &wrapped))
+        return err_set(err, ERR_UNAVAILABLE, "the writer takes no more jobs");
+    pthread_mutex_lock(&call.lock);
+    while (!call.over)
+        pthread_cond_wait(&call.done, &call.lock);
+    pthread_mutex_unlock(&call.lock);
+    return call.rc;
+}

@@ -1,0 +1,61 @@
+/* What the writer's files share: its queue and thread (writer.c), a group's transaction
+ * (writer_group.c), and what a job can ask of it (writer_tx.c). */
+#ifndef MINICLOUD_CONTROLLER_WRITER_INTERNAL_H
+#define MINICLOUD_CONTROLLER_WRITER_INTERNAL_H
+
+#include <pthread.h>
+#include <stddef.h>
+
+#include "api/err.h"
+#include "controller/watch.h"
+#include "controller/writer.h"
+
+enum { GROUP_MAX = 128, QUEUE_MAX = 16384 };
+
+struct after_commit {
+    void (*fn)(void *ctx);
+    void (*drop)(void *ctx);
+    void *ctx;
+};
+
+/* A job of the group at work. */
+struct slot {
+    struct write_job job;
+    struct err err;
+    bool failed;
+};
+
+struct writer {
+    struct writer_settings settings;
+    struct db *db;
+    pthread_t thread;
+
+    pthread_mutex_t lock; /* of the queue and the statistics */
+    pthread_cond_t wake;
+    struct write_job *queue; /* a ring */
+    size_t head, count, cap;
+    bool stopping;
+    struct writer_stats stats;
+
+    /* The writer's thread alone, from here on. */
+    struct tx tx;
+    struct slot group[GROUP_MAX];
+    size_t group_count;
+    struct after_commit *after;
+    size_t after_count, after_cap;
+    struct watch_touch *touched;
+    size_t touched_count, touched_cap;
+    int64_t job_revision;   /* of the job's last event */
+    int64_t group_revision; /* of the group's last event */
+    struct err job_err;     /* an event that could not be written fails its job */
+    bool full;
+    int64_t pruned_revision;
+    int64_t next_prune_ms, next_fill_ms;
+};
+
+/* Runs w->group and tells each job how it ended. */
+void writer_run_group(struct writer *w);
+/* Forgets what was to come after COMMIT, from the given marks on. */
+void writer_drop_after(struct writer *w, size_t mark);
+
+#endif
