@@ -11,9 +11,9 @@ struct json_case {
     size_t len;
 };
 
-#define CASE(name, text)                                                                           \
-    {                                                                                              \
-        name, text, sizeof(text) - 1                                                               \
+#define CASE(name, text)             \
+    {                                \
+        name, text, sizeof(text) - 1 \
     }
 
 /* y: must be taken. */

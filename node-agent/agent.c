@@ -1,0 +1,104 @@
+/* Starts and stops the parts of the agent; guests notice neither. See agent.h. */
+#include "node-agent/agent.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/clock.h"
+#include "api/err.h"
+#include "api/file.h"
+#include "api/log.h"
+#include "api/mem.h"
+
+enum { STACK_BYTES = 512 * 1024, IDLE_MS = 30000, STOP_MS = 5000 };
+
+int agent_start_thread(pthread_t *ret, void *(*run)(void *), void *arg, const char *name,
+                       struct err *err)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    int r = pthread_create(ret, &attributes, run, arg);
+    pthread_attr_destroy(&attributes);
+    if (r != 0)
+        return err_set(err, ERR_INTERNAL, "no thread for %s: %s", name, strerror(r));
+    pthread_setname_np(*ret, name);
+    return 0;
+}
+
+static int open_spool(struct agent *agent, struct err *err)
+{
+    int lock_fd;
+    autofree char *lock = xasprintf("%s/lock", agent->settings.state_dir);
+    autofree char *path = xasprintf("%s/spool", agent->settings.state_dir);
+    if (file_mkdirs(agent->settings.state_dir, 0700, err))
+        return -1;
+    if (file_lock(lock, &lock_fd, err))
+        return err_context(err, "another agent uses this state_dir");
+    return spool_open(path, &agent->spool, err);
+}
+
+int agent_start(struct agent *agent, struct err *err)
+{
+    const struct settings *set = &agent->settings;
+    agent->hv = (struct hv_settings){.uri = set->libvirt_uri,
+                                     .pool = set->pool,
+                                     .pool_path = set->pool_path,
+                                     .run_dir = set->run_dir};
+    struct work_settings work = {.workers = set->workers,
+                                 .written_off_max = set->lost_workers,
+                                 .deadline_ms = set->call_deadline,
+                                 .idle_ms = IDLE_MS,
+                                 .ctx = agent,
+                                 .open = instance_open,
+                                 .close = instance_close,
+                                 .run = instance_run,
+                                 .stuck = instance_stuck};
+    pthread_mutex_init(&agent->lock, NULL);
+    pthread_mutex_init(&agent->nat_lock, NULL);
+    clock_boot_id(agent->boot_id);
+    sync_new(agent);
+    report_new(agent);
+    if (open_spool(agent, err) || hv_start(err) || images_new(agent, err) ||
+        work_new(&work, &agent->workers, err))
+        return -1;
+    return watch_start(agent, err) || report_start(agent, err) || sync_start(agent, err) ? -1 : 0;
+}
+
+static void free_instances(struct agent *agent)
+{
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (struct instance *instance = agent->buckets[i], *next; instance; instance = next) {
+            next = instance->next;
+            desired_unref(instance->desired);
+            free(instance);
+        }
+    }
+    for (size_t i = 0; i < agent->network_count; i++)
+        network_release(&agent->networks[i]);
+    free(agent->networks);
+    free(agent->nat);
+}
+
+/* What is in the middle of a call to libvirt gets a moment to finish it; a call that hangs
+ * is left behind, and the next start finds out how far it came. */
+void agent_stop(struct agent *agent)
+{
+    agent->stopping = true;
+    sync_wake(agent);
+    sync_stop(agent);
+    watch_stop(agent);
+    bool quiet = work_stop(agent->workers, STOP_MS);
+    quiet = images_stop(agent, STOP_MS) && quiet;
+    report_stop(agent);
+    if (!quiet) {
+        log_warn("agent.stopped", "hint=\"a call to libvirt was left behind\"");
+        _exit(0);
+    }
+    work_free(agent->workers);
+    free_instances(agent);
+    spool_close(agent->spool);
+    free(agent->sync);
+    settings_release(&agent->settings);
+}

@@ -1,0 +1,397 @@
+/* One instance's turn: look at the host, decide, carry out, until nothing is left to do
+ * or something must be waited for. Runs in a worker; see agent.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/clock.h"
+#include "api/err.h"
+#include "api/log.h"
+#include "api/mem.h"
+#include "node-agent/agent.h"
+#include "node-agent/steps.h"
+
+enum { STEPS_A_TURN = 64, ATTEMPTS = 5, RETRY_MS = 500, RETRY_MOST_MS = 30000 };
+
+struct turn {
+    struct agent *agent;
+    struct instance *instance;
+    struct worker *worker;
+    struct desired *desired;
+    struct step_env env;
+    struct situation s;
+    struct facts facts;
+    struct trouble trouble;
+    enum step trouble_step;
+    bool told, wide;
+    int64_t session, retry_at;
+};
+
+void *instance_open(void *ctx, struct worker *worker)
+{
+    struct agent *agent = ctx;
+    struct hv_guard guard = {.ctx = worker, .begin = work_call_begin, .end = work_call_end};
+    return hv_new(&agent->hv, &guard);
+}
+
+void instance_close(void *ctx, void *hv)
+{
+    (void)ctx;
+    hv_free(hv);
+}
+
+/* ---- what steps need of the agent ---- */
+
+static int on_witness(void *ctx, struct observation *o, struct err *err)
+{
+    struct agent *agent = ctx;
+    o->boot_id = agent->boot_id;
+    o->wall_ms = clock_wall_ms();
+    if (o->boottime_ms == 0)
+        o->boottime_ms = clock_boottime_ms();
+    else
+        o->wall_ms -= clock_boottime_ms() - o->boottime_ms;
+    return spool_add(agent->spool, o, err);
+}
+
+static int on_witness_sync(void *ctx, struct err *err)
+{
+    struct agent *agent = ctx;
+    return spool_sync(agent->spool, err);
+}
+
+static bool on_network(void *ctx, const char *id, struct desired_network *ret)
+{
+    return registry_network(ctx, id, ret);
+}
+
+static int on_nat(void *ctx, struct err *err)
+{
+    return registry_nat(ctx, err);
+}
+
+static int64_t on_started_at(void *ctx, const char *id)
+{
+    const struct agent *agent = ctx;
+    return hv_started_at(&agent->hv, id);
+}
+
+void instance_env(struct agent *agent, void *hv, struct step_env *ret)
+{
+    *ret = (struct step_env){.host = {.ops = &hv_host_ops, .ctx = hv},
+                             .virt = agent->info.virt,
+                             .gid = agent->gid,
+                             .pool_path = agent->settings.pool_path,
+                             .console_dir = agent->settings.console_dir,
+                             .ctx = agent,
+                             .witness = on_witness,
+                             .witness_sync = on_witness_sync,
+                             .network = on_network,
+                             .nat = on_nat,
+                             .started_at = on_started_at};
+}
+
+/* ---- a turn ---- */
+
+static void situate(struct turn *t)
+{
+    t->s.desired = t->desired ? &t->desired->value : NULL;
+    t->s.epoch = t->desired ? t->desired->epoch : "";
+    t->s.seed = t->desired ? t->desired->seed : "";
+    t->s.facts = &t->facts;
+    t->facts.image_ready = t->s.desired && t->s.desired->image.sha256 &&
+                           images_ready(t->agent, t->s.desired->image.sha256);
+}
+
+static void begin(struct turn *t, void *hv)
+{
+    struct agent *agent = t->agent;
+    struct instance *instance = t->instance;
+    pthread_mutex_lock(&agent->lock);
+    instance_env(agent, hv, &t->env);
+    t->desired = desired_ref(instance->desired);
+    t->s.asking = instance->asking;
+    t->s.stuck = work_stuck(agent->workers, &instance->work) > 0;
+    t->trouble = instance->trouble;
+    t->trouble_step = instance->trouble_step;
+    t->retry_at = instance->retry_at;
+    t->told = agent->told;
+    t->wide = instance->look_wide;
+    t->session = agent->session;
+    t->env.ended_at = instance->ended_at;
+    text_copy(t->facts.id, sizeof t->facts.id, instance->id);
+    t->facts.network_ready = instance->network_session == agent->session && agent->session > 0;
+    if (t->s.stuck && instance->hung[0])
+        snprintf(t->trouble.reason, sizeof t->trouble.reason,
+                 "libvirt's call %s has not come back in time; the guest's QEMU may hang",
+                 instance->hung);
+    else if (!t->s.stuck)
+        instance->hung[0] = '\0';
+    pthread_mutex_unlock(&agent->lock);
+    situate(t);
+}
+
+/* Takes over what became desired meanwhile. */
+static void refresh(struct turn *t)
+{
+    pthread_mutex_lock(&t->agent->lock);
+    struct desired *newer = t->instance->desired == t->desired ? NULL
+                                                               : desired_ref(t->instance->desired);
+    bool changed = t->instance->desired != t->desired;
+    if (changed) {
+        t->trouble = t->instance->trouble;
+        t->retry_at = t->instance->retry_at;
+    }
+    pthread_mutex_unlock(&t->agent->lock);
+    if (!changed)
+        return;
+    desired_unref(t->desired);
+    t->desired = newer;
+    t->s.seed_written = t->s.cleaned = false;
+    situate(t);
+}
+
+static void publish(struct turn *t, const struct decision *d)
+{
+    struct observed observed;
+    struct instance *instance = t->instance;
+    observe(&t->s, d, &t->trouble, t->told, &observed);
+    pthread_mutex_lock(&t->agent->lock);
+    if (!work_written_off(t->worker)) {
+        text_copy(instance->disk, sizeof instance->disk, t->facts.disk);
+        text_copy(instance->seed, sizeof instance->seed, t->facts.seed);
+        text_copy(instance->base, sizeof instance->base, t->facts.base);
+        if (t->facts.network_ready)
+            instance->network_session = t->session;
+        registry_observe(t->agent, instance, &observed);
+    }
+    pthread_mutex_unlock(&t->agent->lock);
+}
+
+static bool is_final(const struct turn *t, const struct err *err, int attempts)
+{
+    /* A deletion is tried for ever: nobody would finish it otherwise. */
+    if (!t->s.desired || t->s.desired->deleted)
+        return false;
+    switch (err->code) {
+    case ERR_UNAVAILABLE:
+    case ERR_HOST_TIMEOUT:
+    case ERR_CONNECT:
+    case ERR_UNAUTHENTICATED:
+        return false;
+    case ERR_INVALID:
+    case ERR_FIELD:
+    case ERR_CHECKSUM:
+    case ERR_BAD_IMAGE:
+    case ERR_CONFLICT:
+    case ERR_STORAGE_FULL:
+        return true;
+    default:
+        return attempts >= ATTEMPTS;
+    }
+}
+
+static int64_t retry_in(int attempts)
+{
+    uint16_t dice;
+    int64_t ms = RETRY_MS;
+    for (int i = 1; i < attempts && ms < RETRY_MOST_MS; i++)
+        ms *= 2;
+    random_bytes(&dice, sizeof dice);
+    return ms / 2 + ms * dice / UINT16_MAX;
+}
+
+static void fail(struct turn *t, const struct decision *d, const struct err *err)
+{
+    struct instance *instance = t->instance;
+    struct decision told = {.step = d->step == STEP_NOTHING ? STEP_WAIT : d->step};
+    pthread_mutex_lock(&t->agent->lock);
+    int attempts = ++instance->attempts;
+    int64_t at = clock_boottime_ms() + retry_in(attempts);
+    t->trouble.final = is_final(t, err, attempts);
+    snprintf(t->trouble.reason, sizeof t->trouble.reason, "%s", err->msg);
+    if (!work_written_off(t->worker) && instance->desired == t->desired) {
+        instance->trouble = t->trouble;
+        instance->trouble_step = d->step;
+        instance->retry_at = at;
+    }
+    pthread_mutex_unlock(&t->agent->lock);
+    log_warn("instance.failed", "id=%s step=%s attempt=%d final=%d error=\"%s\"", instance->id,
+             step_names[d->step], attempts, t->trouble.final, err->msg);
+    publish(t, &told);
+    if (!t->trouble.final)
+        work_wake_at(t->agent->workers, &instance->work, at);
+}
+
+/* A step that had failed has now been done; or nothing is left to do. */
+static void recover(struct turn *t, enum step step)
+{
+    pthread_mutex_lock(&t->agent->lock);
+    if (t->instance->attempts > 0 && (step == t->instance->trouble_step || step == STEP_NOTHING)) {
+        memset(&t->instance->trouble, 0, sizeof t->instance->trouble);
+        memset(&t->trouble, 0, sizeof t->trouble);
+        t->instance->attempts = 0;
+        t->instance->retry_at = t->retry_at = 0;
+    }
+    pthread_mutex_unlock(&t->agent->lock);
+}
+
+/* Evidence that hangs on no step of this process: what ran before it began, what is gone. */
+static int witness_rest(struct turn *t, const struct decision *d, struct err *err)
+{
+    struct instance *instance = t->instance;
+    const struct facts *f = &t->facts;
+    bool about_to = f->power == HOST_PAUSED && f->pause == PAUSE_ASKED;
+    bool runs = f->marked && f->power != HOST_OFF && !about_to && f->mark.started >= f->mark.run;
+    if (runs && f->mark.started != instance->told_run) {
+        if (step_witness_start(&t->env, f, err))
+            return -1;
+        instance->told_run = f->mark.started;
+    }
+    bool gone = d->step == STEP_NOTHING && t->desired && t->desired->value.deleted &&
+                !t->desired->value.adopt && !f->defined && f->volume_count == 0;
+    if (gone && !instance->told_gone) {
+        struct observation o = {.kind = OBS_GONE, .instance = instance->id};
+        if (on_witness(t->agent, &o, err))
+            return -1;
+        instance->told_gone = true;
+    }
+    return 0;
+}
+
+/* An ended turn: the timer for what is waited for. */
+static void settle(struct turn *t, const struct decision *d)
+{
+    if (d->step == STEP_NOTHING && t->trouble.reason[0] && !t->s.stuck)
+        recover(t, STEP_NOTHING);
+    publish(t, d);
+    /* Evidence without a change of state. */
+    if (spool_pending(t->agent->spool))
+        report_wake(t->agent);
+    if (d->step == STEP_WAIT)
+        work_wake_at(t->agent->workers, &t->instance->work, d->wake_at);
+}
+
+/* The image comes by itself and wakes whoever waits; only its failure is ours. */
+static bool fetch(struct turn *t, const struct decision *d)
+{
+    auto_err struct err err = {0};
+    switch (images_want(t->agent, &t->s.desired->image, &err)) {
+    case IMAGE_READY:
+        t->facts.image_ready = true;
+        return true;
+    case IMAGE_FAILED:
+        fail(t, d, &err);
+        return false;
+    default:
+        publish(t, d);
+        return false;
+    }
+}
+
+static void note_asking(struct turn *t)
+{
+    step_asking(&t->s);
+    pthread_mutex_lock(&t->agent->lock);
+    t->instance->asking = t->s.asking;
+    pthread_mutex_unlock(&t->agent->lock);
+}
+
+/* One step; false when the turn is over. */
+static bool advance(struct turn *t)
+{
+    auto_err struct err err = {0};
+    t->s.now = clock_boottime_ms();
+    struct decision d = converge(&t->s);
+    if (witness_rest(t, &d, &err)) {
+        fail(t, &d, &err);
+        return false;
+    }
+    bool given_up = t->trouble.final && d.step != STEP_NOTHING && d.step != STEP_RECORD_END;
+    if (given_up || d.step == STEP_NOTHING || d.step == STEP_WAIT || d.step == STEP_REFUSE) {
+        settle(t, &d);
+        return false;
+    }
+    /* An event may have come in between; it must not use up the attempts. */
+    if (t->s.now < t->retry_at && d.step == t->trouble_step) {
+        publish(t, &d);
+        work_wake_at(t->agent->workers, &t->instance->work, t->retry_at);
+        return false;
+    }
+    if (d.step == STEP_FETCH)
+        return fetch(t, &d);
+    if (d.step == STEP_ASK)
+        note_asking(t);
+    log_debug("instance.step", "id=%s step=%s", t->instance->id, step_names[d.step]);
+    if (step_do(&t->env, &t->s, &t->facts, &d, &err)) {
+        if (!work_written_off(t->worker))
+            fail(t, &d, &err);
+        return false;
+    }
+    if (d.step == STEP_RESUME)
+        t->instance->told_run = t->facts.mark.started;
+    recover(t, d.step);
+    return true;
+}
+
+void instance_run(void *ctx, void *hv, struct worker *worker, struct work_item *item)
+{
+    struct turn t = {.agent = ctx, .instance = (struct instance *)item, .worker = worker};
+    auto_err struct err err = {0};
+    begin(&t, hv);
+    if (step_look(&t.env, &t.s, t.wide, &t.facts, &err)) {
+        struct decision none = {.step = STEP_LIST};
+        if (!work_written_off(worker))
+            fail(&t, &none, &err);
+        desired_unref(t.desired);
+        return;
+    }
+    recover(&t, STEP_LIST);
+    if (t.wide) {
+        pthread_mutex_lock(&t.agent->lock);
+        t.instance->look_wide = false;
+        pthread_mutex_unlock(&t.agent->lock);
+    }
+    for (int i = 0; i < STEPS_A_TURN && !t.agent->stopping; i++) {
+        if (!advance(&t) || work_written_off(worker))
+            break;
+        refresh(&t);
+    }
+    desired_unref(t.desired);
+}
+
+void instance_stuck(void *ctx, struct work_item *item, const char *call, int64_t ms)
+{
+    struct agent *agent = ctx;
+    struct instance *instance = (struct instance *)item;
+    pthread_mutex_lock(&agent->lock);
+    text_copy(instance->hung, sizeof instance->hung, call);
+    log_warn("instance.hung", "id=%s call=%s ms=%lld", instance->id, call, (long long)ms);
+    pthread_mutex_unlock(&agent->lock);
+}
+
+void instance_seen(struct agent *agent, struct instance *instance, const struct facts *facts)
+{
+    struct observed observed;
+    struct facts assumed = *facts;
+    struct desired *desired = instance->desired;
+    struct situation s = {.desired = desired ? &desired->value : NULL,
+                          .epoch = desired ? desired->epoch : "",
+                          .seed = desired ? desired->seed : "",
+                          .facts = &assumed,
+                          .asking = instance->asking,
+                          .now = clock_boottime_ms()};
+    text_copy(instance->disk, sizeof instance->disk, facts->disk);
+    text_copy(instance->seed, sizeof instance->seed, facts->seed);
+    text_copy(instance->base, sizeof instance->base, facts->base);
+    if (work_running(agent->workers, &instance->work) || instance->hung[0])
+        return;
+    assumed.shape = DISK_GOOD;
+    struct decision d = converge(&s);
+    if (desired && d.step != STEP_NOTHING && !instance->trouble.final) {
+        work_wake(agent->workers, &instance->work);
+        return;
+    }
+    observe(&s, &d, &instance->trouble, agent->told, &observed);
+    registry_observe(agent, instance, &observed);
+}

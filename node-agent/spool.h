@@ -1,0 +1,42 @@
+/* The agent's one file of its own: observations that the controller has not acknowledged
+ * yet, so that evidence survives the agent's death, and the highest revision it was told,
+ * so that a controller restored from a copy is noticed even when both were restarted.
+ * Thread-safe. */
+#ifndef MINICLOUD_AGENT_SPOOL_H
+#define MINICLOUD_AGENT_SPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/id.h"
+#include "api/node_protocol.h"
+
+struct err;
+struct spool;
+
+enum { SPOOL_BATCH = 1000 };
+
+/* A torn end is cut off and a damaged line skipped, both logged; a file that is no spool
+ * is put aside. */
+int spool_open(const char *path, struct spool **ret_spool, struct err *err);
+void spool_close(struct spool *spool);
+
+/* Numbers and appends; sequence and incarnation of `o` are the spool's. In the kernel's
+ * hands afterwards (survives a kill), on disk after spool_sync. */
+int spool_add(struct spool *spool, const struct observation *o, struct err *err);
+/* One sync for all that was added. */
+int spool_sync(struct spool *spool, struct err *err);
+
+/* Oldest first, at most SPOOL_BATCH and only what is synced; free with spool_batch_free. */
+struct observation *spool_batch(struct spool *spool, size_t *ret_count);
+void spool_batch_free(struct observation *batch, size_t count);
+void spool_acknowledge(struct spool *spool, const char *incarnation, int64_t sequence);
+bool spool_pending(struct spool *spool);
+
+/* Not synced: a power cut also ends everything that an old revision could hurt. */
+void spool_note(struct spool *spool, const char *epoch, int64_t revision);
+/* "" and 0 when nothing was noted. */
+void spool_noted(struct spool *spool, char epoch[256], int64_t *ret_revision);
+
+#endif

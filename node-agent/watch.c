@@ -1,0 +1,286 @@
+/* Watches the host: keeps one connection to libvirt for events and lists, makes it anew
+ * when it breaks, and lists everything on each connection and from time to time. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#include "api/clock.h"
+#include "api/err.h"
+#include "api/file.h"
+#include "api/log.h"
+#include "api/mem.h"
+#include "node-agent/agent.h"
+
+struct watch {
+    struct agent *agent;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool lost, poked;
+    struct hv *hv;
+    struct hv_watch callbacks;
+    char last_error[256]; /* said once, not at each try */
+};
+
+/* A libvirtd that hangs is noticed by keepalive, which ends the call. */
+static void no_guard_begin(void *ctx, const char *call, int64_t timeout_ms)
+{
+    (void)ctx;
+    (void)call;
+    (void)timeout_ms;
+}
+
+static void no_guard_end(void *ctx)
+{
+    (void)ctx;
+}
+
+/* ---- from libvirt's event thread ---- */
+
+static void on_event(void *ctx, const char *id, enum hv_event event)
+{
+    struct watch *watch = ctx;
+    struct agent *agent = watch->agent;
+    bool own = event == HV_DEFINED || event == HV_STARTED || event == HV_SUSPENDED ||
+               event == HV_RESUMED || event == HV_OTHER;
+    log_debug("libvirt.event", "id=%s kind=%d", id, event);
+    pthread_mutex_lock(&agent->lock);
+    struct instance *instance = registry_get(agent, id);
+    if (event == HV_STOPPED)
+        instance->ended_at = clock_boottime_ms();
+    else if (event == HV_STARTED)
+        instance->ended_at = 0;
+    /* What our own worker is doing just now is no news. */
+    if (!own || !work_running(agent->workers, &instance->work))
+        work_wake(agent->workers, &instance->work);
+    pthread_mutex_unlock(&agent->lock);
+}
+
+static void on_lost(void *ctx)
+{
+    struct watch *watch = ctx;
+    pthread_mutex_lock(&watch->lock);
+    watch->lost = true;
+    pthread_cond_broadcast(&watch->changed);
+    pthread_mutex_unlock(&watch->lock);
+}
+
+/* ---- listing ---- */
+
+static void on_domain(void *ctx, const struct facts *facts)
+{
+    struct agent *agent = ctx;
+    pthread_mutex_lock(&agent->lock);
+    struct instance *instance = registry_get(agent, facts->id);
+    instance->listed = agent->listing;
+    instance_seen(agent, instance, facts);
+    pthread_mutex_unlock(&agent->lock);
+}
+
+/* A volume that no domain names may be a rest of something: its owner's next turn looks. */
+static void on_volume(void *ctx, const char *name)
+{
+    struct agent *agent = ctx;
+    char id[ID_TEXT_MAX];
+    if (!volume_owner(name, id))
+        return;
+    pthread_mutex_lock(&agent->lock);
+    struct instance *instance = registry_get(agent, id);
+    bool known = strcmp(name, instance->disk) == 0 || strcmp(name, instance->seed) == 0;
+    instance->listed = agent->listing;
+    if (!known && !work_running(agent->workers, &instance->work)) {
+        instance->look_wide = true;
+        work_wake(agent->workers, &instance->work);
+    }
+    pthread_mutex_unlock(&agent->lock);
+}
+
+/* Not listed any more: its turn finds out. */
+static void check_listed(void *ctx, struct instance *instance)
+{
+    struct agent *agent = ctx;
+    if (instance->listed == agent->listing || !instance->seen ||
+        instance->observed.state == STATE_ABSENT)
+        return;
+    work_wake(agent->workers, &instance->work);
+}
+
+static int list(struct watch *watch, struct err *err)
+{
+    struct agent *agent = watch->agent;
+    pthread_mutex_lock(&agent->lock);
+    agent->listing++;
+    pthread_mutex_unlock(&agent->lock);
+    if (hv_domains(watch->hv, on_domain, agent, err) ||
+        hv_volumes(watch->hv, on_volume, agent, err))
+        return -1;
+    pthread_mutex_lock(&agent->lock);
+    registry_each(agent, check_listed, agent);
+    registry_tidy(agent);
+    pthread_mutex_unlock(&agent->lock);
+    report_full(agent);
+    return 0;
+}
+
+/* ---- the host ---- */
+
+static int64_t less(int64_t what, int64_t reserved)
+{
+    return what > reserved ? what - reserved : 0;
+}
+
+static void measure(struct agent *agent, const struct hv_info *info)
+{
+    struct statvfs fs = {0};
+    const struct settings *set = &agent->settings;
+    int64_t disk = 0;
+    if (statvfs(set->pool_path, &fs) == 0)
+        disk = (int64_t)((uint64_t)fs.f_blocks * fs.f_frsize >> 30);
+    struct node_capacity capacity = {
+        .cpus = less(info->cpus, set->reserved_cpus) * set->cpu_overcommit,
+        .memory_mib = less(info->memory_mib, set->reserved_memory_mib),
+        .disk_gib = less(disk, set->reserved_disk_gib),
+        .virt = info->virt};
+    pthread_mutex_lock(&agent->lock);
+    agent->info = *info;
+    agent->capacity = capacity;
+    pthread_mutex_unlock(&agent->lock);
+}
+
+static void wake_troubled(void *ctx, struct instance *instance)
+{
+    struct agent *agent = ctx;
+    if (!instance->trouble.reason[0] || instance->trouble.final)
+        return;
+    instance->retry_at = 0;
+    work_wake(agent->workers, &instance->work);
+}
+
+static int connect_host(struct watch *watch, struct err *err)
+{
+    struct agent *agent = watch->agent;
+    struct hv_info info;
+    int64_t began = clock_boottime_ms();
+    pthread_mutex_lock(&watch->lock);
+    watch->lost = false;
+    pthread_mutex_unlock(&watch->lock);
+    if (hv_watch(watch->hv, &watch->callbacks, err) ||
+        hv_info(watch->hv, agent->settings.virt_type, &info, err) ||
+        hv_pool_ensure(watch->hv, err) || images_load(agent, watch->hv, err))
+        return -1;
+    measure(agent, &info);
+    pthread_mutex_lock(&agent->lock);
+    agent->session++;
+    registry_each(agent, wake_troubled, agent);
+    pthread_mutex_unlock(&agent->lock);
+    log_info("libvirt.connected", "uuid=%s virt=%s cpus=%lld memory_mib=%lld ms=%lld", info.uuid,
+             virt_names[info.virt], (long long)info.cpus, (long long)info.memory_mib,
+             (long long)(clock_boottime_ms() - began));
+    return list(watch, err);
+}
+
+/* Until the next listing is due, or something happens; false when the connection is gone. */
+static bool wait_for_news(struct watch *watch)
+{
+    struct agent *agent = watch->agent;
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += agent->settings.relist / 1000;
+    pthread_mutex_lock(&watch->lock);
+    while (!watch->lost && !watch->poked && !agent->stopping) {
+        if (pthread_cond_timedwait(&watch->changed, &watch->lock, &until) != 0)
+            break;
+    }
+    bool lost = watch->lost;
+    watch->poked = false;
+    pthread_mutex_unlock(&watch->lock);
+    return !lost && !agent->stopping;
+}
+
+static void complain(struct watch *watch, const struct err *err)
+{
+    if (strncmp(watch->last_error, err->msg, sizeof watch->last_error - 1) != 0)
+        log_warn("libvirt.unreachable", "error=\"%s\"", err->msg);
+    text_copy(watch->last_error, sizeof watch->last_error, err->msg);
+}
+
+static void stay(struct watch *watch, int64_t *delay)
+{
+    struct agent *agent = watch->agent;
+    auto_err struct err err = {0};
+    if (connect_host(watch, &err)) {
+        complain(watch, &err);
+        return;
+    }
+    watch->last_error[0] = '\0';
+    *delay = 0;
+    while (wait_for_news(watch)) {
+        struct hv_info info = agent->info;
+        if (list(watch, &err)) {
+            complain(watch, &err);
+            return;
+        }
+        measure(agent, &info);
+    }
+    if (!agent->stopping)
+        log_warn("libvirt.lost", "uri=%s", agent->settings.libvirt_uri);
+}
+
+static void *watch_run(void *arg)
+{
+    struct watch *watch = arg;
+    int64_t delay = 0;
+    while (!watch->agent->stopping) {
+        stay(watch, &delay);
+        hv_disconnect(watch->hv);
+        sync_back_off(watch->agent, &delay);
+    }
+    return NULL;
+}
+
+/* Guests' QEMU may use /dev/kvm by its group. */
+static int64_t kvm_group(void)
+{
+    struct stat st;
+    enum { NOGROUP = 65534 };
+    return stat("/dev/kvm", &st) == 0 ? (int64_t)st.st_gid : NOGROUP;
+}
+
+int watch_start(struct agent *agent, struct err *err)
+{
+    struct watch *watch = agent->watch = xcalloc(1, sizeof *watch);
+    struct hv_guard guard = {.begin = no_guard_begin, .end = no_guard_end};
+    pthread_condattr_t attributes;
+    watch->agent = agent;
+    watch->callbacks = (struct hv_watch){.ctx = watch, .event = on_event, .lost = on_lost};
+    pthread_mutex_init(&watch->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&watch->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    agent->gid = kvm_group();
+    watch->hv = hv_new(&agent->hv, &guard);
+    if (file_mkdirs(agent->settings.console_dir, 0700, err))
+        return -1;
+    return agent_start_thread(&watch->thread, watch_run, watch, "watch", err);
+}
+
+void watch_poke(struct agent *agent)
+{
+    pthread_mutex_lock(&agent->watch->lock);
+    agent->watch->poked = true;
+    pthread_cond_broadcast(&agent->watch->changed);
+    pthread_mutex_unlock(&agent->watch->lock);
+}
+
+void watch_stop(struct agent *agent)
+{
+    watch_poke(agent);
+    pthread_join(agent->watch->thread, NULL);
+    hv_free(agent->watch->hv);
+    free(agent->watch);
+    agent->watch = NULL;
+}

@@ -1,0 +1,292 @@
+/* The spool of unacknowledged evidence: what is kept, through deaths and damage. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/buf.h"
+#include "api/err.h"
+#include "api/file.h"
+#include "api/log.h"
+#include "api/mem.h"
+#include "node-agent/spool.h"
+#include "tests/lib/guard.h"
+#include "tests/unit/agent_fixture.h"
+
+static char *path;
+
+static int set_up(void **state)
+{
+    (void)state;
+    autofree char *dir = guard_tempdir("spool");
+    path = xasprintf("%s/spool", dir);
+    log_set_level(LOG_ERROR);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    free(path);
+    guard_flush();
+    return 0;
+}
+
+static struct spool *reopen(struct spool *spool)
+{
+    auto_err struct err err = {0};
+    spool_close(spool);
+    if (spool_open(path, &spool, &err))
+        fail_msg("%s", err.msg);
+    return spool;
+}
+
+static void add(struct spool *spool, int64_t run)
+{
+    auto_err struct err err = {0};
+    struct observation o = {.kind = OBS_STOPPED,
+                            .boot_id = text("boot-1"),
+                            .instance = text(INSTANCE),
+                            .run = run,
+                            .cause = CAUSE_CRASHED,
+                            .boottime_ms = 1000 + run,
+                            .wall_ms = 2000 + run,
+                            .vcpus = 2,
+                            .memory_mib = 512,
+                            .disk_gib = 10};
+    if (spool_add(spool, &o, &err))
+        fail_msg("%s", err.msg);
+}
+
+static void sync_it(struct spool *spool)
+{
+    auto_err struct err err = {0};
+    assert_int_equal(spool_sync(spool, &err), 0);
+}
+
+/* Runs of what is pending, in order. */
+static void assert_pending(struct spool *spool, const int64_t *runs, size_t count)
+{
+    size_t n;
+    sync_it(spool);
+    struct observation *batch = spool_batch(spool, &n);
+    assert_int_equal(n, count);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(batch[i].run, runs[i]);
+    spool_batch_free(batch, n);
+}
+
+static char *incarnation(struct spool *spool)
+{
+    size_t n;
+    sync_it(spool);
+    struct observation *batch = spool_batch(spool, &n);
+    assert_true(n > 0);
+    char *text_of = xstrdup(batch[0].incarnation);
+    spool_batch_free(batch, n);
+    return text_of;
+}
+
+static void test_spool__keeps_what_was_not_acknowledged(void **state)
+{
+    (void)state;
+    struct spool *spool = reopen(NULL);
+    add(spool, 1);
+    add(spool, 2);
+    add(spool, 3);
+    autofree char *before = incarnation(spool);
+    spool_acknowledge(spool, before, 2);
+    spool = reopen(spool);
+    assert_pending(spool, (int64_t[]){3}, 1);
+    autofree char *after = incarnation(spool);
+    assert_string_equal(before, after);
+    add(spool, 4);
+    size_t n;
+    sync_it(spool);
+    struct observation *batch = spool_batch(spool, &n);
+    assert_int_equal(batch[1].sequence, 4);
+    assert_int_equal(batch[1].boottime_ms, 1004);
+    assert_int_equal(batch[1].cause, CAUSE_CRASHED);
+    assert_string_equal(batch[1].instance, INSTANCE);
+    spool_batch_free(batch, n);
+    spool_close(spool);
+}
+
+static void test_spool__reports_only_what_is_synced(void **state)
+{
+    (void)state;
+    size_t n;
+    struct spool *spool = reopen(NULL);
+    add(spool, 1);
+    struct observation *batch = spool_batch(spool, &n);
+    assert_int_equal(n, 0);
+    assert_true(spool_pending(spool));
+    spool_batch_free(batch, n);
+    assert_pending(spool, (int64_t[]){1}, 1);
+    spool_close(spool);
+}
+
+static void test_spool__numbers_go_on_after_everything_was_acknowledged(void **state)
+{
+    (void)state;
+    struct spool *spool = reopen(NULL);
+    add(spool, 1);
+    autofree char *name = incarnation(spool);
+    spool_acknowledge(spool, name, 1);
+    assert_false(spool_pending(spool));
+    spool = reopen(spool);
+    add(spool, 2);
+    size_t n;
+    sync_it(spool);
+    struct observation *batch = spool_batch(spool, &n);
+    assert_int_equal(n, 1);
+    assert_int_equal(batch[0].sequence, 2);
+    spool_batch_free(batch, n);
+    spool_close(spool);
+}
+
+static void test_spool__ignores_acknowledgements_of_another_incarnation(void **state)
+{
+    (void)state;
+    struct spool *spool = reopen(NULL);
+    add(spool, 1);
+    spool_acknowledge(spool, "another", 1);
+    spool_acknowledge(spool, NULL, 1);
+    autofree char *name = incarnation(spool);
+    spool_acknowledge(spool, name, 99);
+    assert_pending(spool, (int64_t[]){1}, 1);
+    spool_close(spool);
+}
+
+/* Whatever is cut off the end, all lines before it are there, and it goes on. */
+static void test_spool__survives_being_torn_at_any_byte(void **state)
+{
+    (void)state;
+    struct spool *spool = reopen(NULL);
+    struct stat st;
+    int64_t ends[4] = {0};
+    for (int run = 1; run <= 3; run++) {
+        assert_int_equal(stat(path, &st), 0);
+        ends[run] = 0;
+        add(spool, run);
+        assert_int_equal(stat(path, &st), 0);
+        ends[run] = st.st_size;
+    }
+    sync_it(spool);
+    spool_close(spool);
+    auto_buf struct buf whole = {0};
+    auto_err struct err err = {0};
+    assert_int_equal(file_read(path, 1 << 20, &whole, &err), 0);
+    for (size_t cut = whole.len; cut-- > 0;) {
+        assert_int_equal(file_write("spool", path, whole.data, cut, 0600, &err), 0);
+        spool = reopen(NULL);
+        size_t n, expected = 0;
+        for (int run = 1; run <= 3; run++)
+            expected += (int64_t)cut >= ends[run];
+        sync_it(spool);
+        struct observation *batch = spool_batch(spool, &n);
+        assert_int_equal(n, expected);
+        spool_batch_free(batch, n);
+        add(spool, 9);
+        spool = reopen(spool);
+        assert_true(spool_pending(spool));
+        spool_close(spool);
+    }
+}
+
+static void test_spool__skips_a_damaged_line_and_keeps_the_others(void **state)
+{
+    (void)state;
+    struct spool *spool = reopen(NULL);
+    auto_buf struct buf whole = {0};
+    auto_err struct err err = {0};
+    for (int run = 1; run <= 3; run++)
+        add(spool, run);
+    sync_it(spool);
+    spool_close(spool);
+    assert_int_equal(file_read(path, 1 << 20, &whole, &err), 0);
+    char *second = strstr(whole.data, "O 2 ");
+    assert_non_null(second);
+    second[8] ^= 1;
+    assert_int_equal(file_write("spool", path, whole.data, whole.len, 0600, &err), 0);
+    spool = reopen(NULL);
+    assert_pending(spool, (int64_t[]){1, 3}, 2);
+    spool_close(spool);
+}
+
+static void test_spool__puts_aside_what_is_no_spool(void **state)
+{
+    (void)state;
+    auto_err struct err err = {0};
+    autofree char *aside = xasprintf("%s.bad", path);
+    assert_int_equal(file_write("spool", path, "hello\nworld", 11, 0600, &err), 0);
+    struct spool *spool = reopen(NULL);
+    assert_false(spool_pending(spool));
+    assert_int_equal(access(aside, F_OK), 0);
+    add(spool, 1);
+    spool = reopen(spool);
+    assert_pending(spool, (int64_t[]){1}, 1);
+    spool_close(spool);
+}
+
+static void test_spool__shrinks_when_little_of_it_is_needed(void **state)
+{
+    (void)state;
+    struct stat st;
+    struct spool *spool = reopen(NULL);
+    add(spool, 1);
+    autofree char *name = incarnation(spool);
+    for (int run = 2; run <= 5000; run++) {
+        add(spool, run);
+        spool_acknowledge(spool, name, run - 1);
+    }
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(st.st_size < 300 * 1024);
+    assert_pending(spool, (int64_t[]){5000}, 1);
+    spool = reopen(spool);
+    assert_pending(spool, (int64_t[]){5000}, 1);
+    spool_close(spool);
+}
+
+static void test_spool__remembers_the_highest_revision_it_was_told(void **state)
+{
+    (void)state;
+    char epoch[256];
+    int64_t revision;
+    struct spool *spool = reopen(NULL);
+    spool_noted(spool, epoch, &revision);
+    assert_string_equal(epoch, "");
+    spool_note(spool, "e1", 7);
+    spool_note(spool, "e1", 8);
+    spool = reopen(spool);
+    spool_noted(spool, epoch, &revision);
+    assert_string_equal(epoch, "e1");
+    assert_int_equal(revision, 8);
+    spool_close(spool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        TEST(test_spool__keeps_what_was_not_acknowledged),
+        TEST(test_spool__reports_only_what_is_synced),
+        TEST(test_spool__numbers_go_on_after_everything_was_acknowledged),
+        TEST(test_spool__ignores_acknowledgements_of_another_incarnation),
+        TEST(test_spool__survives_being_torn_at_any_byte),
+        TEST(test_spool__skips_a_damaged_line_and_keeps_the_others),
+        TEST(test_spool__puts_aside_what_is_no_spool),
+        TEST(test_spool__shrinks_when_little_of_it_is_needed),
+        TEST(test_spool__remembers_the_highest_revision_it_was_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
