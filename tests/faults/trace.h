@@ -42,4 +42,7 @@ struct trace_head {
 #define CUTSHIM_ROOT "CUTSHIM_ROOT"   /* absolute folder that is watched */
 #define CUTSHIM_TRACE "CUTSHIM_TRACE" /* file the records are appended to */
 
+/* Appends a mark, at most a few KiB; safe from any thread and process. */
+void trace_mark(const char *trace, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 #endif
