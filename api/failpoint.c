@@ -63,6 +63,7 @@ static void parse_target(const char *text)
     if (*end || errno || target_count == 0)
         refuse("MINICLOUD_FAILPOINT", text);
     *colon = '\0';
+    free(target_site);
     target_site = take(copy);
 }
 

@@ -62,6 +62,11 @@ void app_stop(struct app *app);
 /* This thread's reader connection, made at its first use; a database that can no longer be
  * opened ends the process. */
 struct db *app_reader(struct app *app);
+/* The revision that everything read from now on shows at least: to be taken before reading,
+ * given to clients to watch from, and waited behind. Within a snapshot (readers.h) that of
+ * the snapshot: watch_revision() may be past what it shows, and who watches from there
+ * would miss something. */
+int64_t app_revision(struct app *app);
 
 /* What is made at the first start (bootstrap.c): epoch, default project, flavors, network,
  * tokens. Later starts only make sure that there is an operator's token. */

@@ -166,13 +166,17 @@ static int run(struct db *db, const char *sql, struct err *err)
 
 int db_read_begin(struct db *db, struct err *err)
 {
-    return run(db, "BEGIN", err);
+    if (db->reads > 0 || run(db, "BEGIN", err) == 0) {
+        db->reads++;
+        return 0;
+    }
+    return -1;
 }
 
 void db_read_end(struct db *db)
 {
     auto_err struct err ignored = {0};
-    if (db_in_transaction(db))
+    if (--db->reads == 0 && db_in_transaction(db))
         run(db, "COMMIT", &ignored);
 }
 

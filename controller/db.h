@@ -45,7 +45,8 @@ bool stmt_null(struct stmt *stmt, int column);
 int64_t db_last_key(struct db *db); /* rowid of the last INSERT */
 int64_t db_changes(struct db *db);
 
-/* A read transaction, so that several statements see one state. Keep it short. */
+/* A read transaction, so that several statements see one state. Keep it short. One may stand
+ * within another; the outer one decides. */
 int db_read_begin(struct db *db, struct err *err);
 void db_read_end(struct db *db);
 

@@ -21,6 +21,7 @@ struct db {
     sqlite3 *raw;
     struct stmt *buckets[DB_BUCKETS];
     int wal_pages;
+    int reads; /* open db_read_begin()s, one within another */
 };
 
 /* Fills `err` from the connection's last error. Returns -1. */

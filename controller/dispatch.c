@@ -8,6 +8,7 @@
 #include "api/wire.h"
 #include "controller/app.h"
 #include "controller/metrics.h"
+#include "controller/readers.h"
 #include "controller/request.h"
 #include "controller/tokens.h"
 
@@ -87,7 +88,9 @@ static void dispatch_handle(void *ctx, struct http_request *req)
 {
     (void)ctx;
     struct request *r = http_data(req);
+    app_snapshot_begin();
     r->route->handle(r);
+    app_snapshot_end();
 }
 
 static void log_request(const struct request *r, int status, int64_t elapsed_ns)

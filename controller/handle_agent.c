@@ -67,7 +67,7 @@ static void look(struct request *r)
     struct err auto_err err = {0};
     struct desired_answer answer;
     struct app *app = r->app;
-    int64_t revision = watch_revision(app->watch), node_key = asking->ask.node_key;
+    int64_t revision = app_revision(app), node_key = asking->ask.node_key;
     buf_reset(&r->reply);
     r->status = 200;
     if (node_desired_page(request_reader(r), &asking->ask, app->console, &r->reply, &answer,

@@ -124,7 +124,7 @@ static void look_shared(void *ctx, bool expired)
     struct waiting *waiting = r->input;
     struct feed_shared found;
     auto_err struct err err = {0};
-    int64_t revision = watch_revision(r->app->watch);
+    int64_t revision = app_revision(r->app);
     if (feed_share(r->app->feed, request_reader(r), &waiting->question, revision, &found, &err) !=
         0) {
         request_fail(r, &err);
@@ -138,7 +138,7 @@ static void look_shared(void *ctx, bool expired)
 static void look_and_wait(struct request *r)
 {
     auto_err struct err err = {0};
-    int64_t revision = watch_revision(r->app->watch);
+    int64_t revision = app_revision(r->app);
     int rc = look(request_reader(r), r, &err);
     if (rc < 0) {
         request_fail(r, &err);
@@ -163,7 +163,7 @@ void handle_event_list(struct request *r)
         request_fail(r, &err);
     else if (waiting->question.form == FEED_STREAM)
         event_stream_open(r, &waiting->question);
-    else if (watch_revision(r->app->watch) - waiting->question.after > INLINE_REVISIONS)
+    else if (app_revision(r->app) - waiting->question.after > INLINE_REVISIONS)
         request_pool(r, look_on_pool);
     else
         look_and_wait(r);

@@ -16,7 +16,6 @@
 #include "controller/reconcile.h"
 #include "controller/selector.h"
 #include "controller/store_image.h"
-#include "controller/watch.h"
 #include "controller/writer.h"
 
 static const char *const only_project[] = {"project", NULL};
@@ -61,7 +60,7 @@ static int list(struct db *db, struct request *r, struct err *err)
         selector_parse(http_query(r->http, "label"), &labels, err) != 0)
         return -1;
     filter.labels = labels;
-    int64_t revision = watch_revision(r->app->watch);
+    int64_t revision = app_revision(r->app);
     struct window window = {.after_key = page.after_key, .limit = page.limit};
     struct json_writer w = request_json(r, 200);
     page_open(&w, "images");

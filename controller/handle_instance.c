@@ -17,7 +17,6 @@
 #include "controller/selector.h"
 #include "controller/store_image.h"
 #include "controller/store_instance.h"
-#include "controller/watch.h"
 #include "controller/writer.h"
 
 static const char *const only_project[] = {"project", NULL};
@@ -154,7 +153,7 @@ static int list(struct db *db, struct request *r, struct err *err)
         selector_parse(http_query(r->http, "label"), &labels, err) != 0)
         return -1;
     filter.labels = labels;
-    int64_t revision = watch_revision(r->app->watch);
+    int64_t revision = app_revision(r->app);
     struct window window = {.after_key = page.after_key, .limit = page.limit};
     struct listing listing = {.db = db, .w = request_json(r, 200), .err = err};
     page_open(&listing.w, "instances");

@@ -2,7 +2,6 @@
 #include "controller/app.h"
 #include "controller/handlers.h"
 #include "controller/store_network.h"
-#include "controller/watch.h"
 
 static const char *const only_project[] = {"project", NULL};
 static const char *const list_params[] = {"limit", "cursor", "project", NULL};
@@ -20,7 +19,7 @@ static int list(struct request *r, struct err *err)
     if (request_only(r, list_params, err) != 0 || request_page(r, &page, err) != 0 ||
         request_scope(r, db, &project_key, err) != 0)
         return -1;
-    int64_t revision = watch_revision(r->app->watch);
+    int64_t revision = app_revision(r->app);
     struct window window = {.after_key = page.after_key, .limit = page.limit};
     struct json_writer w = request_json(r, 200);
     page_open(&w, "networks");

@@ -13,7 +13,6 @@
 #include "controller/reconcile.h"
 #include "controller/store_node.h"
 #include "controller/tokens.h"
-#include "controller/watch.h"
 #include "controller/writer.h"
 
 static const char *const no_params[] = {NULL};
@@ -39,7 +38,7 @@ static int list(struct db *db, struct request *r, struct err *err)
     struct page page;
     if (request_only(r, list_params, err) != 0 || request_page(r, &page, err) != 0)
         return -1;
-    int64_t revision = watch_revision(r->app->watch);
+    int64_t revision = app_revision(r->app);
     struct window window = {.after_key = page.after_key, .limit = page.limit};
     struct listing listing = {.db = db, .w = request_json(r, 200), .err = err};
     page_open(&listing.w, "nodes");

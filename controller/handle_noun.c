@@ -4,7 +4,6 @@
 #include "api/mem.h"
 #include "controller/app.h"
 #include "controller/db.h"
-#include "controller/watch.h"
 #include "controller/writer.h"
 
 /* The revision is read before the rows: who watches from it may hear something twice, and
@@ -17,7 +16,7 @@ static int list(struct request *r, const char *plural, struct noun_filter *filte
     if (request_page(r, &page, err) != 0 || request_scope(r, db, &filter->project_key, err) != 0)
         return -1;
     filter->name = http_query(r->http, "name");
-    int64_t revision = watch_revision(r->app->watch);
+    int64_t revision = app_revision(r->app);
     struct window window = {.after_key = page.after_key, .limit = page.limit};
     struct json_writer w = request_json(r, 200);
     page_open(&w, plural);

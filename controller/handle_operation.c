@@ -36,7 +36,7 @@ static int list(struct db *db, struct request *r, struct err *err)
     struct operation_filter filter = {0};
     if (request_page(r, &page, err) != 0 || read_filter(r, db, &filter, err) != 0)
         return -1;
-    int64_t revision = watch_revision(r->app->watch);
+    int64_t revision = app_revision(r->app);
     struct window window = {.after_key = page.after_key, .limit = page.limit};
     struct json_writer w = request_json(r, 200);
     page_open(&w, "operations");
@@ -88,7 +88,7 @@ static bool wait_more(struct request *r, const struct waiting *waiting, bool asl
 {
     struct operation_status status;
     auto_err struct err err = {0};
-    int64_t revision = watch_revision(r->app->watch);
+    int64_t revision = app_revision(r->app);
     int64_t left_ms = waiting->until_ms - clock_boottime_ms();
     if (left_ms <= 0 || operation_status(request_reader(r), waiting->key, &status, &err) != 0 ||
         !status.running)

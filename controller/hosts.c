@@ -61,7 +61,7 @@ static void refresh(struct hosts *hosts, size_t index)
     const struct host *host = &hosts->items[index];
     bool open = host->key && host->schedulable && host->reported && !host->silent;
     struct sizes free_now = free_of(host);
-    placement_set(hosts->placement, index, open ? &free_now : NULL);
+    placement_set(hosts->placement, index, open ? &free_now : NULL, &host->capacity);
 }
 
 static void undo(struct hosts *hosts, struct change *change)

@@ -94,7 +94,7 @@ static bool facts_differ(const struct host *host, const struct node_report *repo
     return host->capacity.vcpus != c->cpus || host->capacity.memory_mib != c->memory_mib ||
            host->capacity.disk_gib != c->disk_gib || host->virt != c->virt ||
            strcmp(host->boot_id, report->boot_id) != 0 || host->silent || !host->reported ||
-           strcmp(host->version, report->version ? report->version : "") != 0;
+           strncmp(host->version, report->version ? report->version : "", HOST_WORD_MAX - 1) != 0;
 }
 
 static void tell_back(void *ctx, const struct instance *instance)

@@ -139,8 +139,10 @@ int placement_refuse(const struct placement_host *hosts, size_t count, const str
 
 /* 32 bits are plenty for MiB and GiB of one host, and keep 10,000 hosts in the cache. */
 struct amounts {
-    int32_t memory, vcpus, disk;
+    int32_t share, memory, vcpus, disk;
 };
+
+static const struct amounts closed = {-1, -1, -1, -1};
 
 struct placement {
     size_t leaves;         /* a power of two */
@@ -160,7 +162,8 @@ static int32_t larger(int32_t a, int32_t b)
 static void pull(struct placement *placement, size_t node)
 {
     const struct amounts *a = &placement->nodes[2 * node], *b = a + 1;
-    placement->nodes[node] = (struct amounts){.memory = larger(a->memory, b->memory),
+    placement->nodes[node] = (struct amounts){.share = larger(a->share, b->share),
+                                              .memory = larger(a->memory, b->memory),
                                               .vcpus = larger(a->vcpus, b->vcpus),
                                               .disk = larger(a->disk, b->disk)};
 }
@@ -169,8 +172,8 @@ static void grow(struct placement *placement, size_t leaves)
 {
     struct amounts *nodes = xcalloc(2 * leaves, sizeof(*nodes));
     for (size_t i = 0; i < leaves; i++) {
-        nodes[leaves + i] = i < placement->leaves ? placement->nodes[placement->leaves + i]
-                                                  : (struct amounts){-1, -1, -1};
+        nodes[leaves + i] =
+            i < placement->leaves ? placement->nodes[placement->leaves + i] : closed;
     }
     free(placement->nodes);
     placement->nodes = nodes;
@@ -194,7 +197,24 @@ void placement_free(struct placement *placement)
     free(placement);
 }
 
-void placement_set(struct placement *placement, size_t index, const struct sizes *free_now)
+static int64_t share_of(int64_t free_amount, int64_t capacity)
+{
+    if (free_amount <= 0 || capacity <= 0)
+        return 0;
+    return free_amount >= capacity ? 65536 : free_amount * 65536 / capacity;
+}
+
+int32_t placement_share(const struct sizes *free_now, const struct sizes *capacity)
+{
+    int64_t share = share_of(free_now->memory_mib, capacity->memory_mib);
+    int64_t vcpus = share_of(free_now->vcpus, capacity->vcpus);
+    int64_t disk = share_of(free_now->disk_gib, capacity->disk_gib);
+    share = vcpus < share ? vcpus : share;
+    return (int32_t)(disk < share ? disk : share);
+}
+
+void placement_set(struct placement *placement, size_t index, const struct sizes *free_now,
+                   const struct sizes *capacity)
 {
     size_t leaves = placement->leaves;
     while (index >= leaves)
@@ -202,9 +222,10 @@ void placement_set(struct placement *placement, size_t index, const struct sizes
     if (leaves != placement->leaves)
         grow(placement, leaves);
     size_t node = leaves + index;
-    placement->nodes[node] = (struct amounts){-1, -1, -1};
+    placement->nodes[node] = closed;
     if (free_now)
-        placement->nodes[node] = (struct amounts){.memory = narrow(free_now->memory_mib),
+        placement->nodes[node] = (struct amounts){.share = placement_share(free_now, capacity),
+                                                  .memory = narrow(free_now->memory_mib),
                                                   .vcpus = narrow(free_now->vcpus),
                                                   .disk = narrow(free_now->disk_gib)};
     for (node /= 2; node > 0; node /= 2)
@@ -214,7 +235,7 @@ void placement_set(struct placement *placement, size_t index, const struct sizes
 struct search {
     const struct placement *placement;
     struct amounts need;
-    int32_t best_memory;
+    int32_t best_share;
     size_t best; /* node number of the best leaf, 0: none yet */
 };
 
@@ -224,8 +245,8 @@ static bool worth(const struct search *search, size_t node, size_t first_leaf)
     if (most->memory < search->need.memory || most->vcpus < search->need.vcpus ||
         most->disk < search->need.disk)
         return false;
-    return !search->best || most->memory > search->best_memory ||
-           (most->memory == search->best_memory && first_leaf < search->best);
+    return !search->best || most->share > search->best_share ||
+           (most->share == search->best_share && first_leaf < search->best);
 }
 
 /* Depth is the logarithm of the number of hosts. `width`: leaves below `node`. */
@@ -236,11 +257,11 @@ static void descend(struct search *search, size_t node, size_t first_leaf, size_
     const struct amounts *nodes = search->placement->nodes;
     if (width == 1) {
         search->best = node;
-        search->best_memory = nodes[node].memory;
+        search->best_share = nodes[node].share;
         return;
     }
     size_t half = width / 2, left = 2 * node;
-    if (nodes[left + 1].memory > nodes[left].memory) {
+    if (nodes[left + 1].share > nodes[left].share) {
         descend(search, left + 1, first_leaf + half, half);
         descend(search, left, first_leaf, half);
     } else {

@@ -1,10 +1,11 @@
 /* Placement: which host gets an instance, and if none, which rule said no on each host,
  * in numbers. Pure: values in, values out.
  *
- * The host with the most free memory among those that fit wins (the load spreads); of
- * equals the one of the lowest index, so that the same hosts give the same answer. The
- * index is a tree over the hosts whose nodes hold the largest free amount of each
- * resource below them: a search leaves out what cannot fit or cannot be better. */
+ * Among the hosts that fit, the one whose scarcest resource has the largest free share wins:
+ * the load spreads, and no host is left with memory but no CPUs. Of equals it is the one of
+ * the lowest index, so that the same hosts give the same answer. The index is a tree over
+ * the hosts whose nodes hold the largest free amount of each resource and the largest share
+ * below them: a search leaves out what cannot fit or cannot be better. */
 #ifndef MINICLOUD_CONTROLLER_PLACEMENT_H
 #define MINICLOUD_CONTROLLER_PLACEMENT_H
 
@@ -54,8 +55,11 @@ int placement_refuse(const struct placement_host *hosts, size_t count, const str
 struct placement;
 struct placement *placement_new(void);
 void placement_free(struct placement *placement);
-/* Host `index` has this much free; grows as needed. NULL: takes nothing. */
-void placement_set(struct placement *placement, size_t index, const struct sizes *free);
+/* Free share of the scarcest resource, in 1/65536. */
+int32_t placement_share(const struct sizes *free, const struct sizes *capacity);
+/* Host `index` has this much free of its capacity; grows as needed. NULL: takes nothing. */
+void placement_set(struct placement *placement, size_t index, const struct sizes *free,
+                   const struct sizes *capacity);
 bool placement_choose(const struct placement *placement, const struct sizes *need,
                       size_t *ret_index);
 

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <unistd.h>
 
 #include "api/err.h"
@@ -11,6 +12,7 @@
 #include "api/mem.h"
 #include "controller/app.h"
 #include "controller/db.h"
+#include "controller/watch.h"
 
 struct reader {
     struct reader *next;
@@ -30,6 +32,9 @@ struct mine {
 };
 
 static _Thread_local struct mine mine;
+static _Thread_local bool in_snapshot;
+static _Thread_local struct db *snapshot; /* open since its first use */
+static _Thread_local int64_t snapshot_revision;
 
 struct readers *readers_new(const char *db_path)
 {
@@ -73,5 +78,32 @@ static struct db *open_mine(struct readers *readers)
 
 struct db *app_reader(struct app *app)
 {
-    return mine.serial == app->readers->serial ? mine.db : open_mine(app->readers);
+    struct db *db = mine.serial == app->readers->serial ? mine.db : open_mine(app->readers);
+    auto_err struct err err = {0};
+    if (!in_snapshot || snapshot)
+        return db;
+    snapshot_revision = watch_revision(app->watch);
+    if (db_read_begin(db, &err) == 0)
+        snapshot = db;
+    return db;
+}
+
+int64_t app_revision(struct app *app)
+{
+    if (in_snapshot)
+        app_reader(app);
+    return snapshot ? snapshot_revision : watch_revision(app->watch);
+}
+
+void app_snapshot_begin(void)
+{
+    in_snapshot = true;
+}
+
+void app_snapshot_end(void)
+{
+    if (snapshot)
+        db_read_end(snapshot);
+    snapshot = NULL;
+    in_snapshot = false;
 }

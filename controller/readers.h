@@ -6,6 +6,10 @@ struct app;
 struct readers;
 
 struct readers *readers_new(const char *db_path);
+/* Between these, all that this thread reads is of one state, and costs one transaction: it
+ * begins with the first app_reader(). Around each handler and each long read. */
+void app_snapshot_begin(void);
+void app_snapshot_end(void);
 /* When no thread reads any more. */
 void readers_free(struct readers *readers);
 

@@ -7,6 +7,7 @@
 #include "api/wire.h"
 #include "controller/app.h"
 #include "controller/pool.h"
+#include "controller/readers.h"
 
 struct db *request_reader(struct request *r)
 {
@@ -129,7 +130,10 @@ static void pool_read(void *ctx)
 {
     struct request *r = ctx;
     auto_err struct err err = {0};
-    if (r->read(request_reader(r), r, &err) == 0)
+    app_snapshot_begin();
+    int rc = r->read(request_reader(r), r, &err);
+    app_snapshot_end();
+    if (rc == 0)
         request_reply(r);
     else
         request_fail(r, &err);

@@ -113,6 +113,7 @@ static const char *const migrations[] = {
     "  gone_ms INTEGER, CHECK (gone_ms IS NULL OR deleted_ms IS NOT NULL)) STRICT;"
     "CREATE UNIQUE INDEX instance_name ON instance(project_key, name) WHERE deleted_ms IS NULL;"
     "CREATE INDEX instance_list ON instance(project_key, key) WHERE deleted_ms IS NULL;"
+    "CREATE INDEX instance_all ON instance(key) WHERE deleted_ms IS NULL;"
     "CREATE INDEX instance_live ON instance(node_key, key) WHERE gone_ms IS NULL;"
     "CREATE INDEX instance_desired ON instance(node_key, desired_revision) WHERE gone_ms IS NULL;"
     "CREATE UNIQUE INDEX instance_uid ON instance(uid) WHERE gone_ms IS NULL;"

@@ -31,25 +31,40 @@ static int print_instances(struct db *db, struct buf *out, struct err *err)
     return 0;
 }
 
+/* The states of node.c's node_put(). */
 static int print_nodes(struct db *db, struct buf *out, struct err *err)
 {
-    auto_stmt struct stmt *stmt =
-        db_stmt(db, "SELECT (SELECT count(*) FROM node WHERE deleted_ms IS NULL AND silent = 0),"
-                    " (SELECT count(*) FROM node WHERE deleted_ms IS NULL AND silent = 1),"
-                    " (SELECT count(*) FROM operation WHERE state = 0)");
+    auto_stmt struct stmt *stmt = db_stmt(
+        db, "SELECT count(*) FILTER (WHERE silent = 0 AND last_seen_ms IS NOT NULL),"
+            " count(*) FILTER (WHERE silent = 1),"
+            " count(*) FILTER (WHERE silent = 0 AND last_seen_ms IS NULL)"
+            " FROM node WHERE deleted_ms IS NULL");
     if (stmt_step(stmt, err) != 1)
         return -1;
     buf_printf(out,
                "# HELP minicloud_nodes Nodes by state.\n# TYPE minicloud_nodes gauge\n"
-               "minicloud_nodes{state=\"up\"} %lld\nminicloud_nodes{state=\"silent\"} %lld\n"
-               "# HELP minicloud_operations_running Operations that have not ended.\n"
-               "# TYPE minicloud_operations_running gauge\nminicloud_operations_running %lld\n",
+               "minicloud_nodes{state=\"ready\"} %lld\nminicloud_nodes{state=\"silent\"} %lld\n"
+               "minicloud_nodes{state=\"never\"} %lld\n",
                (long long)stmt_i64(stmt, 0), (long long)stmt_i64(stmt, 1),
                (long long)stmt_i64(stmt, 2));
     return 0;
 }
 
+static int print_operations(struct db *db, struct buf *out, struct err *err)
+{
+    auto_stmt struct stmt *stmt = db_stmt(db, "SELECT count(*) FROM operation WHERE state = 0");
+    if (stmt_step(stmt, err) != 1)
+        return -1;
+    buf_printf(out,
+               "# HELP minicloud_operations_running Operations that have not ended.\n"
+               "# TYPE minicloud_operations_running gauge\nminicloud_operations_running %lld\n",
+               (long long)stmt_i64(stmt, 0));
+    return 0;
+}
+
 int metrics_print_rows(struct db *db, struct buf *out, struct err *err)
 {
-    return print_instances(db, out, err) == 0 ? print_nodes(db, out, err) : -1;
+    if (print_instances(db, out, err) != 0 || print_nodes(db, out, err) != 0)
+        return -1;
+    return print_operations(db, out, err);
 }

@@ -17,7 +17,7 @@ enum {
     CHECKPOINT_PAGES = 8000, /* 32 MiB of WAL: move it even when busy */
     IDLE_MS = 2000,          /* quiet for so long: move what there is */
     PRUNE_MS = 600 * 1000,
-    FILL_MS = 5000, /* how often a full disk is looked at again */
+    FILL_MS = 2000, /* how often a full disk is looked at again */
 };
 
 /* ---- the queue ---- */
@@ -202,6 +202,7 @@ static int writer_open(struct writer *w, struct err *err)
         return -1;
     watch_set_revision(w->settings.watch, last);
     w->pruned_revision = last;
+    w->next_prune_ms = clock_boottime_ms() + PRUNE_MS;
     if (w->settings.hosts && w->settings.hooks->load(w->settings.hosts, w->db, err) != 0)
         return -1;
     w->full = w->settings.ballast_path && !ballast_fill(w->settings.ballast_path);

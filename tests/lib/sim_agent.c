@@ -117,10 +117,11 @@ static struct observed_instance observed_of(struct sim_guest *guest)
     };
 }
 
+/* What was never told of and is not there yet is no news. */
 static bool worth_telling(const struct sim_guest *guest, bool full)
 {
-    bool known =
-        guest->exists || guest->gone || guest->failed || (guest->desired && guest->desired->adopt);
+    bool known = guest->exists || guest->gone || guest->failed || guest->told ||
+                 (guest->desired && guest->desired->adopt);
     return known && (full || guest->changed);
 }
 

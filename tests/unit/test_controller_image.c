@@ -153,16 +153,16 @@ static void test_image__its_file_stays_while_an_instance_uses_it(void **state)
     autofree char *id = world_create(world, "one");
     autofree char *path = world_instance(id);
     world_settle(host);
-    struct answer auto_answer_json removed =
-        world_call(world, 204, "DELETE", "/v1/images/tiny", NULL);
-    struct answer auto_answer_json none = world_call(world, 404, "GET", "/v1/images/tiny", NULL);
+
+    world_did(world, 204, "DELETE", "/v1/images/tiny", NULL);
+    world_did(world, 404, "GET", "/v1/images/tiny", NULL);
     usleep(50000);
     assert_int_equal(image_files(world), 1);
     autofree char *rebuild = world_act(world, id, "rebuild", "{}");
     world_settle(host);
     world_see(world, rebuild, "state", "done");
     world_image(world, "tiny"); /* the name is free */
-    struct answer auto_answer_json gone = world_call(world, 202, "DELETE", path, NULL);
+    world_did(world, 202, "DELETE", path, NULL);
     world_settle(host);
     await_files(world, 1);
     assert_int_equal(world_number(world, "SELECT count(*) FROM image WHERE file_gone_ms > 0"), 1);
@@ -174,13 +174,12 @@ static void test_image__a_deleted_one_serves_nothing_new(void **state)
     struct world *world = *state;
     world_image(world, "tiny");
     struct sim_agent *host = world_host(world, "h1", 8192);
-    autofree char *one = world_create(world, "one");
+    free(world_create(world, "one"));
     struct answer auto_answer_json image = world_call(world, 200, "GET", "/v1/images/tiny", NULL);
-    struct answer auto_answer_json removed =
-        world_call(world, 204, "DELETE", "/v1/images/tiny", NULL);
-    struct answer auto_answer_json refused = world_call(
-        world, 404, "POST", "/v1/instances",
-        "{\"name\":\"two\",\"image\":\"%s\",\"flavor\":\"tiny\"}", answer_str(&image, "id"));
+
+    world_did(world, 204, "DELETE", "/v1/images/tiny", NULL);
+    world_did(world, 404, "POST", "/v1/instances",
+              "{\"name\":\"two\",\"image\":\"%s\",\"flavor\":\"tiny\"}", answer_str(&image, "id"));
     sim_free(host);
 }
 

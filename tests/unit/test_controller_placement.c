@@ -85,21 +85,26 @@ static void test_placement__says_so_when_there_is_no_host(void **state)
     assert_non_null(strstr(err.msg, "no host has joined"));
 }
 
-static void test_placement__takes_the_host_with_the_most_free_memory(void **state)
+static const struct sizes whole = {.vcpus = 16, .memory_mib = 16384, .disk_gib = 100};
+
+static void test_placement__takes_the_host_whose_scarcest_resource_is_freest(void **state)
 {
     (void)state;
     struct placement *placement = placement_new();
-    const struct sizes hosts[] = {{8, 9000, 50}, {8, 12000, 50}, {3, 90000, 50}, {8, 12000, 50}};
+    const struct sizes hosts[] = {{8, 9000, 60}, {12, 12000, 75}, {5, 16000, 99}, {12, 12000, 75}};
     for (size_t i = 0; i < ARRAY_SIZE(hosts); i++)
-        placement_set(placement, i, &hosts[i]);
+        placement_set(placement, i, &hosts[i], &whole);
     size_t index;
     assert_true(placement_choose(placement, &need, &index));
     assert_int_equal(index, 1);
-    placement_set(placement, 1, NULL);
+    placement_set(placement, 1, NULL, &whole);
     assert_true(placement_choose(placement, &need, &index));
     assert_int_equal(index, 3);
-    placement_set(placement, 3, NULL);
-    placement_set(placement, 0, NULL);
+    placement_set(placement, 3, NULL, &whole);
+    assert_true(placement_choose(placement, &need, &index));
+    assert_int_equal(index, 0);
+    placement_set(placement, 0, NULL, &whole);
+    placement_set(placement, 2, NULL, &whole);
     assert_false(placement_choose(placement, &need, &index));
     placement_free(placement);
 }
@@ -114,7 +119,8 @@ static bool scan(const struct sizes *hosts, const bool *open, size_t count,
         if (!open[i] || hosts[i].vcpus < wanted->vcpus || hosts[i].disk_gib < wanted->disk_gib ||
             hosts[i].memory_mib < wanted->memory_mib)
             continue;
-        if (!found || hosts[i].memory_mib > hosts[*ret_index].memory_mib)
+        if (!found ||
+            placement_share(&hosts[i], &whole) > placement_share(&hosts[*ret_index], &whole))
             *ret_index = i;
         found = true;
     }
@@ -134,7 +140,7 @@ static void test_placement__agrees_with_a_plain_scan_over_random_fleets(void **s
         size_t at = (size_t)random() % COUNT;
         hosts[at] = (struct sizes){random() % 8, random() % 32 * 512, random() % 40};
         open[at] = random() % 10 != 0;
-        placement_set(placement, at, open[at] ? &hosts[at] : NULL);
+        placement_set(placement, at, open[at] ? &hosts[at] : NULL, &whole);
         struct sizes wanted = {random() % 8, random() % 32 * 512, random() % 40};
         size_t a = 0, b = 0;
         bool found = scan(hosts, open, COUNT, &wanted, &a);
@@ -209,7 +215,7 @@ int main(void)
         cmocka_unit_test(test_placement__names_the_rule_that_refused_each_host),
         cmocka_unit_test(test_placement__a_refusal_by_a_large_fleet_stays_short),
         cmocka_unit_test(test_placement__says_so_when_there_is_no_host),
-        cmocka_unit_test(test_placement__takes_the_host_with_the_most_free_memory),
+        cmocka_unit_test(test_placement__takes_the_host_whose_scarcest_resource_is_freest),
         cmocka_unit_test(test_placement__agrees_with_a_plain_scan_over_random_fleets),
         cmocka_unit_test(test_numbers__give_the_lowest_free_one),
         cmocka_unit_test(test_numbers__ignore_what_is_outside_their_range),

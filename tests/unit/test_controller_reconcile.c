@@ -50,7 +50,7 @@ static void test_reconcile__deadlines_begin_anew_with_the_controller(void **stat
     struct world *world = *state;
     world_image(world, "tiny");
     struct sim_agent *host = world_host(world, "h1", 8192);
-    autofree char *id = world_create(world, "one");
+    free(world_create(world, "one"));
     world_restart(world);
     assert_int_equal(world_number(world, "SELECT count(*) FROM operation WHERE state = 0"), 1);
     for (int i = 0; i < 300; i++) {
