@@ -106,7 +106,7 @@ struct http_reply {
 
 /* Takes over `body` (may be empty; the buf is empty afterwards). */
 void http_reply(struct http_request *req, const struct http_reply *reply, struct buf *body);
-/* The same bytes for many connections, counted by reference. */
+/* The same reply for many connections, counted by reference. It carries no X-Request-Id. */
 struct http_shared;
 struct http_shared *http_shared_new(const struct http_reply *reply, struct buf *body);
 void http_shared_unref(struct http_shared *shared);

@@ -59,10 +59,11 @@ static void expect_reader(struct http_request *req)
 static enum MHD_Result queue_reply(struct http_request *req)
 {
     struct MHD_Response *response = take(req->response);
+    struct http_shared *owner = take(req->response_owner);
     expect_reader(req);
     req->phase = HTTP_SENDING;
     enum MHD_Result done = MHD_queue_response(req->connection, (unsigned)req->status, response);
-    MHD_destroy_response(response);
+    http_drop_response(response, owner);
     return done;
 }
 
@@ -309,7 +310,7 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **cont
     if (req->begun)
         end(req, now_ns);
     if (req->response)
-        MHD_destroy_response(take(req->response));
+        http_drop_response(take(req->response), take(req->response_owner));
     if (req->target != req->inline_target)
         free(req->target);
     buf_release(&req->body);

@@ -58,11 +58,12 @@ struct http_request {
     pthread_mutex_t lock;
     bool wants_sleep; /* http_suspend() was called */
     bool asleep;
-    struct MHD_Response *response; /* the reply, until it is queued */
-    int status;                    /* of the reply; 0: none yet */
-    const char *reply_body;        /* what `response` owns, for http_reply_raw(); NULL: a file */
-    int64_t reply_size;            /* -1: not known, a stream */
-    struct http_stream *stream;    /* while the reply is one */
+    struct MHD_Response *response;      /* the reply, until it is queued */
+    struct http_shared *response_owner; /* when it is a shared one */
+    int status;                         /* of the reply; 0: none yet */
+    const char *reply_body;     /* what `response` owns, for http_reply_raw(); NULL: a file */
+    int64_t reply_size;         /* -1: not known, a stream */
+    struct http_stream *stream; /* while the reply is one */
 
     /* The connection's own. */
     enum http_phase phase;
@@ -151,6 +152,8 @@ void http_request_reset(struct http_request *req);
 /* Sends a stored reply over the socket by ourselves: libmicrohttpd takes none between
  * the head and the end of a body. The connection must be closed afterwards. */
 void http_reply_raw(struct http_request *req);
+/* Lets go of a response: a shared one by its owner's count. */
+void http_drop_response(struct MHD_Response *response, struct http_shared *owner);
 /* Gives a built response to the request and wakes it; drops it if there is one already. */
 void http_answer(struct http_request *req, struct MHD_Response *response, int status,
                  const char *body, int64_t size);

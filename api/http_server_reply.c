@@ -9,43 +9,65 @@
 #include "api/log.h"
 #include "api/mem.h"
 
+/* One response for all: with its headers, so that a reply costs no more than queueing it. */
 struct http_shared {
     atomic_uint refs;
-    struct http_reply reply; /* its texts are our own copies */
-    char *content_type, *etag, *location, *extra_name, *extra_value;
-    struct buf body;
+    struct MHD_Response *response;
+    int status;
+    const char *body; /* the response's own */
+    int64_t size;
 };
 
-static void add_header(struct http_request *req, struct MHD_Response *response, const char *name,
-                       const char *value)
+static void add_header(struct MHD_Response *response, const char *name, const char *value)
 {
     /* Refused: a line break or an empty value, which would be a defect of ours. */
     if (MHD_add_response_header(response, name, value) != MHD_YES)
-        log_error("http.defect", "id=%s header=\"%s\" msg=\"not a header value\"", req->id, name);
+        log_error("http.defect", "header=\"%s\" msg=\"not a header value\"", name);
+}
+
+static void add_common_headers(struct MHD_Response *response, const struct http_reply *reply,
+                               bool has_body)
+{
+    const char *type = reply->content_type ? reply->content_type : "application/json";
+    if (has_body)
+        add_header(response, "Content-Type", type);
+    add_header(response, "Cache-Control", "no-store");
+    if (reply->etag) {
+        autofree char *quoted = xasprintf("\"%s\"", reply->etag);
+        add_header(response, "ETag", quoted);
+    }
+    if (reply->location)
+        add_header(response, "Location", reply->location);
+    if (reply->extra_name)
+        add_header(response, reply->extra_name, reply->extra_value);
+    if (reply->status == 401)
+        add_header(response, "WWW-Authenticate", "Bearer");
 }
 
 void http_add_headers(struct http_request *req, struct MHD_Response *response,
                       const struct http_reply *reply, bool has_body)
 {
-    const char *type = reply->content_type ? reply->content_type : "application/json";
-    if (has_body)
-        add_header(req, response, "Content-Type", type);
-    add_header(req, response, "Cache-Control", "no-store");
-    add_header(req, response, "X-Request-Id", req->id);
-    if (reply->etag) {
-        autofree char *quoted = xasprintf("\"%s\"", reply->etag);
-        add_header(req, response, "ETag", quoted);
-    }
-    if (reply->location)
-        add_header(req, response, "Location", reply->location);
-    if (reply->extra_name)
-        add_header(req, response, reply->extra_name, reply->extra_value);
-    if (reply->status == 401)
-        add_header(req, response, "WWW-Authenticate", "Bearer");
+    add_common_headers(response, reply, has_body);
+    add_header(response, "X-Request-Id", req->id);
 }
 
-void http_answer(struct http_request *req, struct MHD_Response *response, int status,
-                 const char *body, int64_t size)
+void http_drop_response(struct MHD_Response *response, struct http_shared *owner)
+{
+    if (owner)
+        http_shared_unref(owner);
+    else
+        MHD_destroy_response(response);
+}
+
+struct answer {
+    struct MHD_Response *response;
+    struct http_shared *owner; /* of a shared response; NULL: the request's own */
+    int status;
+    const char *body;
+    int64_t size;
+};
+
+static void give(struct http_request *req, const struct answer *answer)
 {
     bool wake = false;
     /* Unless it may be shared the request is the connection's thread's alone. */
@@ -54,10 +76,11 @@ void http_answer(struct http_request *req, struct MHD_Response *response, int st
         pthread_mutex_lock(&req->lock);
     bool first = !req->response && req->status == 0;
     if (first) {
-        req->response = response;
-        req->status = status;
-        req->reply_body = body;
-        req->reply_size = size;
+        req->response = answer->response;
+        req->response_owner = answer->owner;
+        req->status = answer->status;
+        req->reply_body = answer->body;
+        req->reply_size = answer->size;
         req->wants_sleep = false;
         wake = http_wake(req);
     }
@@ -67,7 +90,14 @@ void http_answer(struct http_request *req, struct MHD_Response *response, int st
         MHD_resume_connection(req->connection);
     /* From here on the request may be gone. */
     if (!first)
-        MHD_destroy_response(response);
+        http_drop_response(answer->response, answer->owner);
+}
+
+void http_answer(struct http_request *req, struct MHD_Response *response, int status,
+                 const char *body, int64_t size)
+{
+    struct answer answer = {.response = response, .status = status, .body = body, .size = size};
+    give(req, &answer);
 }
 
 static struct MHD_Response *checked(struct MHD_Response *response)
@@ -124,22 +154,20 @@ void http_reply_file(struct http_request *req, const struct http_reply *reply, i
     http_answer(req, response, file.status, NULL, size);
 }
 
-/* ---- shared bodies ---- */
+/* ---- shared replies ---- */
 
 struct http_shared *http_shared_new(const struct http_reply *reply, struct buf *body)
 {
     struct http_shared *shared = xcalloc(1, sizeof(*shared));
     atomic_init(&shared->refs, 1);
-    shared->content_type = xstrdup(reply->content_type);
-    shared->etag = xstrdup(reply->etag);
-    shared->location = xstrdup(reply->location);
-    shared->extra_name = xstrdup(reply->extra_name);
-    shared->extra_value = xstrdup(reply->extra_value);
-    shared->reply =
-        (struct http_reply){reply->status,    shared->content_type, shared->etag,
-                            shared->location, shared->extra_name,   shared->extra_value};
-    shared->body.len = body->len;
-    shared->body.data = buf_take(body);
+    shared->status = reply->status;
+    size_t len = body->len;
+    char *data = buf_take(body);
+    shared->body = data;
+    shared->size = (int64_t)len;
+    /* libmicrohttpd counts who still sends it, and frees the bytes after the last. */
+    shared->response = checked(MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE));
+    add_common_headers(shared->response, reply, len > 0);
     return shared;
 }
 
@@ -147,27 +175,19 @@ void http_shared_unref(struct http_shared *shared)
 {
     if (!shared || atomic_fetch_sub_explicit(&shared->refs, 1, memory_order_acq_rel) != 1)
         return;
-    free(shared->content_type);
-    free(shared->etag);
-    free(shared->location);
-    free(shared->extra_name);
-    free(shared->extra_value);
-    buf_release(&shared->body);
+    MHD_destroy_response(shared->response);
     free(shared);
-}
-
-static void unref_shared(void *cls)
-{
-    http_shared_unref(cls);
 }
 
 void http_reply_shared(struct http_request *req, struct http_shared *shared)
 {
     atomic_fetch_add_explicit(&shared->refs, 1, memory_order_relaxed);
-    struct MHD_Response *response = checked(MHD_create_response_from_buffer_with_free_callback_cls(
-        shared->body.len, shared->body.data, unref_shared, shared));
-    http_add_headers(req, response, &shared->reply, shared->body.len > 0);
-    http_answer(req, response, shared->reply.status, shared->body.data, (int64_t)shared->body.len);
+    struct answer answer = {.response = shared->response,
+                            .owner = shared,
+                            .status = shared->status,
+                            .body = shared->body,
+                            .size = shared->size};
+    give(req, &answer);
 }
 
 /* ---- by hand ---- */
@@ -189,7 +209,7 @@ void http_reply_raw(struct http_request *req)
     MHD_get_response_headers(req->response, print_header, &out);
     buf_puts(&out, "\r\n");
     buf_add(&out, req->reply_body, len);
-    MHD_destroy_response(take(req->response));
+    http_drop_response(take(req->response), take(req->response_owner));
     /* The socket's buffer holds a "100 Continue" at most, so this fits; a client that has
      * left is no concern of ours. */
     ssize_t sent = send(req->fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);

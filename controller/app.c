@@ -14,6 +14,7 @@
 #include "api/mem.h"
 #include "controller/db.h"
 #include "controller/feed.h"
+#include "controller/handlers.h"
 #include "controller/metrics.h"
 #include "controller/parts.h"
 #include "controller/pool.h"
@@ -65,6 +66,7 @@ static int start_core(struct app *app, struct err *err)
 {
     app->readers = readers_new(app->db_path);
     app->metrics = metrics_new();
+    app->health = health_new();
     app->tokens = tokens_new();
     app->watch = watch_new();
     app->hosts = hosts_new();
@@ -168,6 +170,7 @@ void app_stop(struct app *app)
     watch_free(app->watch);
     tokens_free(app->tokens);
     metrics_free(app->metrics);
+    health_free(app->health);
     if (app->lock_fd >= 0)
         close(app->lock_fd);
     settings_release(&app->settings);

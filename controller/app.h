@@ -15,6 +15,7 @@ struct writer;
 struct watch;
 struct http_server;
 struct metrics;
+struct health;
 struct pool;
 struct feed;
 struct reconcile;
@@ -38,6 +39,7 @@ struct app {
     int lock_fd;
     struct readers *readers; /* one read connection per thread */
     struct metrics *metrics;
+    struct health *health; /* the kept answer of /v1/healthz */
     struct tokens *tokens;
     struct watch *watch;
     struct hosts *hosts; /* the writer's; nobody else touches it */

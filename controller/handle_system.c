@@ -1,10 +1,49 @@
 /* /v1/healthz and /v1/openapi.yaml: what needs no token. */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "api/mem.h"
 #include "controller/app.h"
 #include "controller/handlers.h"
 #include "controller/openapi.h"
 #include "controller/watch.h"
 
 static const char *const no_params[] = {NULL};
+
+/* The answer changes with the revision only, and supervisors ask often: one is kept. */
+struct health {
+    pthread_mutex_t lock;
+    int64_t revision; /* of `answer` */
+    struct http_shared *answer;
+};
+
+struct health *health_new(void)
+{
+    struct health *health = xcalloc(1, sizeof(*health));
+    pthread_mutex_init(&health->lock, NULL);
+    return health;
+}
+
+void health_free(struct health *health)
+{
+    if (!health)
+        return;
+    http_shared_unref(health->answer);
+    pthread_mutex_destroy(&health->lock);
+    free(health);
+}
+
+static struct http_shared *render_health(int64_t revision)
+{
+    struct buf body = {0};
+    struct json_writer w = JSON_WRITER(&body);
+    json_open(&w, NULL, '{');
+    json_put_str(&w, "status", "ok");
+    json_put_str(&w, "version", MINICLOUD_VERSION);
+    json_put_i64(&w, "revision", revision);
+    json_close(&w, '}');
+    return http_shared_new(&(struct http_reply){.status = 200}, &body);
+}
 
 void handle_system_healthz(struct request *r)
 {
@@ -13,13 +52,16 @@ void handle_system_healthz(struct request *r)
         request_fail(r, &err);
         return;
     }
-    struct json_writer w = request_json(r, 200);
-    json_open(&w, NULL, '{');
-    json_put_str(&w, "status", "ok");
-    json_put_str(&w, "version", MINICLOUD_VERSION);
-    json_put_i64(&w, "revision", watch_revision(r->app->watch));
-    json_close(&w, '}');
-    request_reply(r);
+    struct health *health = r->app->health;
+    int64_t revision = watch_revision(r->app->watch);
+    pthread_mutex_lock(&health->lock);
+    if (!health->answer || health->revision != revision) {
+        http_shared_unref(health->answer);
+        health->answer = render_health(revision);
+        health->revision = revision;
+    }
+    http_reply_shared(r->http, health->answer);
+    pthread_mutex_unlock(&health->lock);
 }
 
 void handle_system_openapi(struct request *r)
@@ -31,6 +73,6 @@ void handle_system_openapi(struct request *r)
     }
     r->status = 200;
     r->content_type = "application/yaml";
-    buf_add(&r->reply, openapi_yaml, (size_t)(openapi_yaml_end - openapi_yaml));
+    buf_add(&r->reply, openapi_yaml, openapi_yaml_size);
     request_reply(r);
 }

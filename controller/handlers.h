@@ -38,4 +38,9 @@ request_handler handle_node_list, handle_node_join, handle_node_show, handle_nod
     handle_node_delete;
 request_handler handle_node_desired, handle_node_observed, handle_node_console;
 
+/* handle_system.c: the kept answer of healthz, made and freed by the app. */
+struct health;
+struct health *health_new(void);
+void health_free(struct health *health);
+
 #endif

@@ -4,9 +4,13 @@
     .type openapi_yaml, %object
 openapi_yaml:
     .incbin "api/openapi.yaml"
-    .global openapi_yaml_end
-    .type openapi_yaml_end, %object
-openapi_yaml_end:
+.Lend:
     .byte 0
-    .size openapi_yaml, openapi_yaml_end - openapi_yaml
+    .size openapi_yaml, .Lend - openapi_yaml
+    .balign 8
+    .global openapi_yaml_size
+    .type openapi_yaml_size, %object
+openapi_yaml_size:
+    .quad .Lend - openapi_yaml
+    .size openapi_yaml_size, 8
     .section .note.GNU-stack,"",%progbits

@@ -2,6 +2,9 @@
 #ifndef MINICLOUD_CONTROLLER_OPENAPI_H
 #define MINICLOUD_CONTROLLER_OPENAPI_H
 
-extern const char openapi_yaml[], openapi_yaml_end[];
+#include <stddef.h>
+
+extern const char openapi_yaml[];
+extern const size_t openapi_yaml_size;
 
 #endif
