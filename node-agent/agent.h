@@ -42,8 +42,8 @@ struct instance {
     struct desired *desired; /* NULL: none known */
     int64_t listed;          /* number of the last listing that had something of it */
     char disk[VOLUME_MAX], seed[VOLUME_MAX], base[VOLUME_MAX]; /* as its domain says */
-    bool look_wide;          /* its volumes must be listed: something may be left over */
-    int64_t ended_at;        /* CLOCK_BOOTTIME ms of libvirt's last word that it stopped */
+    bool look_wide;   /* its volumes must be listed: something may be left over */
+    int64_t ended_at; /* CLOCK_BOOTTIME ms of libvirt's last word that it stopped */
     struct asking asking;
     /* Since the last success. */
     struct trouble trouble;
@@ -52,11 +52,12 @@ struct instance {
     int attempts;
     int64_t retry_at; /* not before this */
     bool told_gone;
-    int64_t told_run;         /* newest run whose start this process wrote down */
-    int64_t network_session;  /* of the libvirt session in which its network was made sure of */
-    char hung[64];            /* the call that was given up, while it is out */
+    int64_t told_run;        /* newest run whose start this process wrote down */
+    int64_t network_session; /* of the libvirt session in which its network was made sure of */
+    char hung[64];           /* the call that was given up, while it is out */
     /* For the report. */
     bool seen; /* `observed` is filled */
+    bool owed; /* the controller of this epoch has not heard of it yet */
     struct observed observed;
     int64_t changed, reported; /* change numbers */
 };
@@ -109,8 +110,9 @@ void network_release(struct desired_network *network);
 /* Makes the host's rules those of the networks we were told of, if they are not yet.
  * Without the lock. */
 int registry_nat(struct agent *agent, struct err *err);
-/* Notes what to report, and rouses the reporter when it is news. */
-void registry_observe(struct agent *agent, struct instance *instance,
+/* Notes what to report, and rouses the reporter when it is news. `desired` is what it was
+ * observed against. */
+void registry_observe(struct agent *agent, struct instance *instance, const struct desired *desired,
                       const struct observed *observed);
 
 /* ---- instance.c ---- */
@@ -173,8 +175,7 @@ void sync_stop(struct agent *agent);
 void sync_back_off(struct agent *agent, int64_t *delay_ms);
 /* A client for the controller; `token` NULL: none. */
 struct http_client;
-int agent_client(struct agent *agent, const char *token, struct http_client **ret,
-                 struct err *err);
+int agent_client(struct agent *agent, const char *token, struct http_client **ret, struct err *err);
 /* This node's token as text in `out`; ERR_NOT_FOUND before it has joined. */
 int agent_token(struct agent *agent, struct buf *out, struct err *err);
 

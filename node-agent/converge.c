@@ -5,10 +5,10 @@
 #include <string.h>
 
 const char *const step_names[STEPS + 1] = {
-    "nothing",  "wait",    "refuse",  "fetch_image", "list",        "make_disk",
-    "grow",     "seed",    "define",  "redefine",    "retitle",     "stamp",
-    "network",  "set_run", "create",  "set_started", "resume",      "ask",
-    "destroy",  "record_end", "sweep", "clean",      "undefine",    NULL};
+    "nothing", "wait",       "refuse", "fetch_image", "list",     "make_disk",
+    "grow",    "seed",       "define", "redefine",    "retitle",  "stamp",
+    "network", "set_run",    "create", "set_started", "resume",   "ask",
+    "destroy", "record_end", "sweep",  "clean",       "undefine", NULL};
 
 static struct decision step(enum step what)
 {
@@ -81,7 +81,8 @@ static struct decision while_on(const struct situation *s)
 {
     const struct desired_instance *d = s->desired;
     const struct facts *f = s->facts;
-    bool keep = d->power == POWER_RUNNING && d->run <= f->mark.run && d->disk_number == f->mark.disk;
+    bool keep =
+        d->power == POWER_RUNNING && d->run <= f->mark.run && d->disk_number == f->mark.disk;
     if (!keep)
         return end_run(s);
     if (!begun(&f->mark))

@@ -35,13 +35,13 @@ struct situation {
 
 enum step {
     STEP_NOTHING,
-    STEP_WAIT,    /* until `wake_at` */
-    STEP_REFUSE,  /* `why` is for a person; final */
-    STEP_FETCH,   /* the image into the cache */
-    STEP_LIST,    /* look again, with all its volumes */
-    STEP_DISK,    /* make the overlay */
-    STEP_GROW,    /* the overlay to disk_gib */
-    STEP_SEED,    /* write the seed volume */
+    STEP_WAIT,   /* until `wake_at` */
+    STEP_REFUSE, /* `why` is for a person; final */
+    STEP_FETCH,  /* the image into the cache */
+    STEP_LIST,   /* look again, with all its volumes */
+    STEP_DISK,   /* make the overlay */
+    STEP_GROW,   /* the overlay to disk_gib */
+    STEP_SEED,   /* write the seed volume */
     STEP_DEFINE,
     STEP_REDEFINE, /* from its own XML */
     STEP_RETITLE,

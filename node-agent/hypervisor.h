@@ -50,7 +50,15 @@ int64_t hv_started_at(const struct hv_settings *settings, const char *id);
 
 /* ---- watching ---- */
 
-enum hv_event { HV_DEFINED, HV_UNDEFINED, HV_STARTED, HV_SUSPENDED, HV_RESUMED, HV_STOPPED, HV_OTHER };
+enum hv_event {
+    HV_DEFINED,
+    HV_UNDEFINED,
+    HV_STARTED,
+    HV_SUSPENDED,
+    HV_RESUMED,
+    HV_STOPPED,
+    HV_OTHER
+};
 
 struct hv_watch {
     void *ctx;

@@ -29,8 +29,7 @@ int hv_domain(struct hv *hv, const char *id, virDomainPtr *ret, struct err *err)
         return -1;
     if (!is_domain(hv->domain, id)) {
         hv_domain_forget(hv);
-        hv->domain =
-            HV_CALL(hv, "domain_lookup", virDomainLookupByUUIDString(hv->connection, id));
+        hv->domain = HV_CALL(hv, "domain_lookup", virDomainLookupByUUIDString(hv->connection, id));
         if (!hv->domain)
             return hv_error(err, "domain not found");
     }
@@ -190,8 +189,7 @@ int hv_create(void *host, const char *id, struct err *err)
     virDomainPtr domain;
     if (hv_domain(hv, id, &domain, err) || FAILPOINT("libvirt.domain_create", err))
         return -1;
-    if (HV_CALL(hv, "domain_create",
-                virDomainCreateWithFlags(domain, VIR_DOMAIN_START_PAUSED)) < 0)
+    if (HV_CALL(hv, "domain_create", virDomainCreateWithFlags(domain, VIR_DOMAIN_START_PAUSED)) < 0)
         return hv_error(err, "the guest could not be started");
     FAILPOINT_VOID("libvirt.domain_create.after");
     return 0;

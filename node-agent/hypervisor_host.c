@@ -58,9 +58,9 @@ static bool cpu_has_virtualization(void)
 
 static bool libvirt_offers(struct hv *hv, const char *virt)
 {
-    autofree char *xml = HV_CALL(
-        hv, "get_domain_capabilities",
-        virConnectGetDomainCapabilities(hv->connection, NULL, "x86_64", "q35", virt, 0));
+    autofree char *xml =
+        HV_CALL(hv, "get_domain_capabilities",
+                virConnectGetDomainCapabilities(hv->connection, NULL, "x86_64", "q35", virt, 0));
     return xml != NULL;
 }
 
@@ -177,11 +177,10 @@ int hv_watch(struct hv *hv, const struct hv_watch *watch, struct err *err)
     if (virConnectRegisterCloseCallback(hv->connection, hv_on_close, unconst(watch), NULL) < 0)
         return hv_error(err, "libvirt does not tell when it goes");
     hv->watch = watch;
-    hv->callback = HV_CALL(
-        hv, "watch_domains",
-        virConnectDomainEventRegisterAny(hv->connection, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                                         VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), unconst(watch),
-                                         NULL));
+    hv->callback = HV_CALL(hv, "watch_domains",
+                           virConnectDomainEventRegisterAny(
+                               hv->connection, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                               VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), unconst(watch), NULL));
     return hv->callback < 0 ? hv_error(err, "libvirt does not tell events") : 0;
 }
 

@@ -21,12 +21,12 @@ struct hv {
 };
 
 /* One libvirt call under the guard. */
-#define HV_CALL_FOR(hv, call, timeout_ms, expression)                                              \
-    __extension__({                                                                                \
-        (hv)->guard.begin((hv)->guard.ctx, call, timeout_ms);                                      \
-        __auto_type result_ = (expression);                                                        \
-        (hv)->guard.end((hv)->guard.ctx);                                                          \
-        result_;                                                                                   \
+#define HV_CALL_FOR(hv, call, timeout_ms, expression)         \
+    __extension__({                                           \
+        (hv)->guard.begin((hv)->guard.ctx, call, timeout_ms); \
+        __auto_type result_ = (expression);                   \
+        (hv)->guard.end((hv)->guard.ctx);                     \
+        result_;                                              \
     })
 #define HV_CALL(hv, call, expression) HV_CALL_FOR(hv, call, 0, expression)
 
@@ -68,8 +68,7 @@ int hv_disk_make(void *host, const char *name, int64_t bytes, const char *base, 
 int hv_disk_grow(void *host, const char *name, int64_t bytes, struct err *err);
 int hv_seed_write(void *host, const char *name, const void *data, size_t len, struct err *err);
 int hv_volume_remove(void *host, const char *name, struct err *err);
-int hv_volume_shape(struct hv *hv, const struct look_for *what, struct facts *ret,
-                    struct err *err);
+int hv_volume_shape(struct hv *hv, const struct look_for *what, struct facts *ret, struct err *err);
 int hv_volume_list(struct hv *hv, const char *id, struct facts *ret, struct err *err);
 int hv_network_ensure(void *host, const struct desired_network *network, const char *mac,
                       const char *address, struct err *err);

@@ -55,8 +55,7 @@ int hv_pool_ensure(struct hv *hv, struct err *err)
     return 0;
 }
 
-int hv_volumes(struct hv *hv, void (*each)(void *ctx, const char *name), void *ctx,
-               struct err *err)
+int hv_volumes(struct hv *hv, void (*each)(void *ctx, const char *name), void *ctx, struct err *err)
 {
     virStoragePoolPtr pool;
     virStorageVolPtr *volumes = NULL;

@@ -173,8 +173,8 @@ static int fetch(struct agent *agent, struct hv *hv, const struct image *image, 
     }
     if (hv_volume_touch(hv, mark, err))
         return -1;
-    log_info("image.cached", "sha256=%s bytes=%lld ms=%lld", image->sha256,
-             (long long)image->size, (long long)(clock_boottime_ms() - began));
+    log_info("image.cached", "sha256=%s bytes=%lld ms=%lld", image->sha256, (long long)image->size,
+             (long long)(clock_boottime_ms() - began));
     return 0;
 }
 
@@ -215,9 +215,8 @@ static int remove_image(struct hv *hv, const char *name, struct err *err)
 {
     char mark[VOLUME_MAX + 4];
     snprintf(mark, sizeof mark, "%s.ok", name);
-    return hv_host_ops.volume_remove(hv, mark, err) || hv_host_ops.volume_remove(hv, name, err)
-               ? -1
-               : 0;
+    return hv_host_ops.volume_remove(hv, mark, err) || hv_host_ops.volume_remove(hv, name, err) ? -1
+                                                                                                : 0;
 }
 
 static void set_state(struct images *images, struct image *image, enum image_state state)
@@ -291,8 +290,7 @@ static void on_stuck(void *ctx, struct work_item *item, const char *call, int64_
     pthread_mutex_lock(&agent->images->lock);
     image->state = IMAGE_FAILED;
     image->failed_at = clock_boottime_ms();
-    err_set(&image->failure, ERR_HOST_TIMEOUT, "libvirt's call %s did not come back in time",
-            call);
+    err_set(&image->failure, ERR_HOST_TIMEOUT, "libvirt's call %s did not come back in time", call);
     pthread_mutex_unlock(&agent->images->lock);
 }
 

@@ -135,8 +135,8 @@ static void begin(struct turn *t, void *hv)
 static void refresh(struct turn *t)
 {
     pthread_mutex_lock(&t->agent->lock);
-    struct desired *newer = t->instance->desired == t->desired ? NULL
-                                                               : desired_ref(t->instance->desired);
+    struct desired *newer =
+        t->instance->desired == t->desired ? NULL : desired_ref(t->instance->desired);
     bool changed = t->instance->desired != t->desired;
     if (changed) {
         t->trouble = t->instance->trouble;
@@ -163,7 +163,7 @@ static void publish(struct turn *t, const struct decision *d)
         text_copy(instance->base, sizeof instance->base, t->facts.base);
         if (t->facts.network_ready)
             instance->network_session = t->session;
-        registry_observe(t->agent, instance, &observed);
+        registry_observe(t->agent, instance, t->desired, &observed);
     }
     pthread_mutex_unlock(&t->agent->lock);
 }
@@ -393,5 +393,5 @@ void instance_seen(struct agent *agent, struct instance *instance, const struct 
         return;
     }
     observe(&s, &d, &instance->trouble, agent->told, &observed);
-    registry_observe(agent, instance, &observed);
+    registry_observe(agent, instance, desired, &observed);
 }

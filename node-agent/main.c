@@ -1,6 +1,5 @@
 /* cloud-node-agent: makes one host look as the controller says it should. Reads the
  * command line, starts the agent and waits for the signal to stop it. */
-#include <libxml/parser.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include "api/failpoint.h"
 #include "api/log.h"
 #include "node-agent/agent.h"
+#include "node-agent/xml.h"
 
 #define DEFAULT_CONFIG "/etc/minicloud/agent.conf"
 
@@ -85,7 +85,7 @@ int main(int argc, char **argv)
     }
     log_set_level((enum log_level)agent.settings.log_level);
     failpoint_init();
-    xmlInitParser();
+    xml_start();
     /* Before any thread, so that all inherit it. */
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);

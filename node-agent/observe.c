@@ -114,8 +114,8 @@ void observe(const struct situation *s, const struct decision *d, const struct t
     ret->final = refused || trouble->final;
     if (ret->final && f->power == HOST_OFF)
         ret->state = STATE_ERROR;
-    ret->converged = s->desired && !stale && d->step == STEP_NOTHING && trouble->reason[0] == '\0' &&
-                     !size_waits(s);
+    ret->converged = s->desired && !stale && d->step == STEP_NOTHING &&
+                     trouble->reason[0] == '\0' && !size_waits(s);
     ret->quarantined = !s->desired && (told || !f->marked) && ret->state != STATE_ABSENT;
     text_copy(ret->reason, sizeof ret->reason,
               trouble->reason[0] ? trouble->reason : explain(s, d));

@@ -188,7 +188,6 @@ static void set_desired(struct agent *agent, struct instance *instance, struct d
     work_wake(agent->workers, &instance->work);
 }
 
-
 static int compare_ids(const void *a, const void *b)
 {
     const char *const *x = a, *const *y = b;
@@ -216,6 +215,13 @@ static void drop_others(struct agent *agent, const struct desired_page *page)
     free(ids);
 }
 
+/* What an old epoch's controller was told the new one has not heard. */
+static void owe(void *ctx, struct instance *instance)
+{
+    (void)ctx;
+    instance->owed = true;
+}
+
 void registry_apply(struct agent *agent, struct desired_page *page)
 {
     struct desired_instance *rows = page->instances.items;
@@ -225,9 +231,15 @@ void registry_apply(struct agent *agent, struct desired_page *page)
         put_network(agent, &networks[i]);
     if (page->full)
         drop_others(agent, page);
-    if (strcmp(agent->epoch, page->epoch) != 0)
-        log_info("sync.epoch", "epoch=%s before=%s", page->epoch,
-                 agent->epoch[0] ? agent->epoch : "none");
+    char before[EPOCH_MAX];
+    int64_t ignored;
+    text_copy(before, sizeof before, agent->epoch);
+    if (!before[0])
+        spool_noted(agent->spool, before, &ignored); /* by our forerunner, whom we report for */
+    if (strcmp(before, page->epoch) != 0) {
+        log_info("sync.epoch", "epoch=%s before=%s", page->epoch, before[0] ? before : "none");
+        registry_each(agent, owe, NULL);
+    }
     text_copy(agent->epoch, sizeof agent->epoch, page->epoch);
     agent->revision = page->revision;
     agent->told = agent->told || page->full;
@@ -244,10 +256,13 @@ void registry_apply(struct agent *agent, struct desired_page *page)
 
 /* ---- what is reported ---- */
 
-void registry_observe(struct agent *agent, struct instance *instance,
+void registry_observe(struct agent *agent, struct instance *instance, const struct desired *desired,
                       const struct observed *observed)
 {
-    if (instance->seen && memcmp(&instance->observed, observed, sizeof *observed) == 0)
+    bool owed = instance->owed && instance->desired == desired;
+    if (owed)
+        instance->owed = false;
+    if (instance->seen && !owed && memcmp(&instance->observed, observed, sizeof *observed) == 0)
         return;
     if (!instance->seen || instance->observed.state != observed->state)
         log_info("instance.state", "id=%s state=%s run=%lld cause=%s reason=\"%s\"", instance->id,

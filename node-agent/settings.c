@@ -33,7 +33,7 @@ static const struct config_field fields[] = {
      "folder of the guests' console logs"},
     {"run_dir", CONFIG_STR, AT(run_dir), "/run/libvirt/qemu", 0, 0, NULL,
      "where libvirt keeps QEMU's pid files"},
-    {"workers", CONFIG_INT, AT(workers), "8", 1, 64, NULL,
+    {"workers", CONFIG_INT, AT(workers), "16", 1, 64, NULL,
      "instances worked on at the same time, each with its own connection to libvirt"},
     {"lost_workers", CONFIG_INT, AT(lost_workers), "8", 0, 64, NULL,
      "workers waiting for a hung call that are replaced; beyond it there are fewer"},

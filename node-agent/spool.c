@@ -115,8 +115,7 @@ static bool read_entry(struct spool *spool, const char *line)
                &o.sequence, &o.kind, boot_id, instance, &o.run, &o.cause, &o.boottime_ms,
                &o.wall_ms, &o.vcpus, &o.memory_mib, &o.disk_gib) != 11)
         return false;
-    if (o.kind < OBS_STARTED || o.kind > OBS_GONE || o.cause < CAUSE_NONE ||
-        o.cause > CAUSE_UNSEEN)
+    if (o.kind < OBS_STARTED || o.kind > OBS_GONE || o.cause < CAUSE_NONE || o.cause > CAUSE_UNSEEN)
         return false;
     if (o.sequence > spool->last)
         spool->last = o.sequence;

@@ -103,8 +103,7 @@ static int witness_disk(const struct step_env *env, const struct facts *f, const
     return witness(env, &after, OBS_ALLOCATED, 0, CAUSE_NONE, 0, err);
 }
 
-static int define(const struct step_env *env, struct situation *s, struct facts *f,
-                  struct err *err)
+static int define(const struct step_env *env, struct situation *s, struct facts *f, struct err *err)
 {
     const struct desired_instance *d = s->desired;
     const struct desired_interface *interfaces = d->interfaces.items;
@@ -180,8 +179,7 @@ static int retitle(const struct step_env *env, struct situation *s, struct facts
     return set_mark(env, f, &mark, err);
 }
 
-static int stamp(const struct step_env *env, struct situation *s, struct facts *f,
-                 struct err *err)
+static int stamp(const struct step_env *env, struct situation *s, struct facts *f, struct err *err)
 {
     struct mark mark;
     converge_stamp(s, &mark);
@@ -279,8 +277,8 @@ static int undefine(const struct step_env *env, struct facts *f, struct err *err
     return 0;
 }
 
-int step_look(const struct step_env *env, const struct situation *s, bool list,
-              struct facts *facts, struct err *err)
+int step_look(const struct step_env *env, const struct situation *s, bool list, struct facts *facts,
+              struct err *err)
 {
     const struct desired_instance *d = s->desired;
     char disk[VOLUME_MAX], base[VOLUME_MAX], id[ID_TEXT_MAX];

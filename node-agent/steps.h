@@ -31,8 +31,8 @@ int step_do(const struct step_env *env, struct situation *s, struct facts *facts
 /* The first press of the button for this run, or one more. */
 void step_asking(struct situation *s);
 /* Looks; `list`: with all volumes. Keeps what only the agent knows. */
-int step_look(const struct step_env *env, const struct situation *s, bool list,
-              struct facts *facts, struct err *err);
+int step_look(const struct step_env *env, const struct situation *s, bool list, struct facts *facts,
+              struct err *err);
 /* Writes down that the newest run began. */
 int step_witness_start(const struct step_env *env, const struct facts *facts, struct err *err);
 

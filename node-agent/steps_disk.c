@@ -69,8 +69,7 @@ static int ensure_interface(const struct step_env *env, const struct desired_int
     return r;
 }
 
-int step_network(const struct step_env *env, struct situation *s, struct facts *f,
-                 struct err *err)
+int step_network(const struct step_env *env, struct situation *s, struct facts *f, struct err *err)
 {
     const struct desired_interface *nics = s->desired->interfaces.items;
     for (size_t i = 0; i < s->desired->interfaces.count; i++) {

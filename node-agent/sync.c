@@ -207,6 +207,18 @@ static void take_page(struct agent *agent, struct desired_page *page)
         images_keep(agent, &page->images);
 }
 
+/* Nothing of a controller that was restored from a copy may be obeyed, or be taken for the
+ * newest that was seen: it must hear from a report how far it once was, and begin a new epoch. */
+static bool from_the_past(struct agent *agent, const struct desired_page *page)
+{
+    if (strcmp(page->epoch, agent->epoch) != 0 || page->revision >= agent->revision)
+        return false;
+    log_warn("sync.past", "revision=%lld seen=%lld action=\"report first\"",
+             (long long)page->revision, (long long)agent->revision);
+    report_full(agent);
+    return true;
+}
+
 static void complain(struct sync *sync, const struct err *err)
 {
     if (sync->agent->stopping || sync->complained)
@@ -236,13 +248,18 @@ static void *sync_run(void *arg)
         struct desired_page page = {0};
         err_clear(&err);
         if (ask(sync, &page, &err) == 0) {
-            delay = 0;
+            bool past = from_the_past(agent, &page);
             sync->complained = false;
-            take_page(agent, &page);
+            if (!past)
+                take_page(agent, &page);
             wire_release(&desired_page_wire, &page);
-            continue;
+            if (!past) {
+                delay = 0;
+                continue;
+            }
+        } else {
+            complain(sync, &err);
         }
-        complain(sync, &err);
         sync_back_off(agent, &delay);
     }
     return NULL;

@@ -139,11 +139,11 @@ static void measure(struct agent *agent, const struct hv_info *info)
     int64_t disk = 0;
     if (statvfs(set->pool_path, &fs) == 0)
         disk = (int64_t)((uint64_t)fs.f_blocks * fs.f_frsize >> 30);
-    struct node_capacity capacity = {
-        .cpus = less(info->cpus, set->reserved_cpus) * set->cpu_overcommit,
-        .memory_mib = less(info->memory_mib, set->reserved_memory_mib),
-        .disk_gib = less(disk, set->reserved_disk_gib),
-        .virt = info->virt};
+    struct node_capacity capacity = {.cpus =
+                                         less(info->cpus, set->reserved_cpus) * set->cpu_overcommit,
+                                     .memory_mib = less(info->memory_mib, set->reserved_memory_mib),
+                                     .disk_gib = less(disk, set->reserved_disk_gib),
+                                     .virt = info->virt};
     pthread_mutex_lock(&agent->lock);
     agent->info = *info;
     agent->capacity = capacity;

@@ -69,8 +69,7 @@ static void wait_ms(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t ms)
 
 static void spawn_if_needed(struct work_pool *pool)
 {
-    if (!pool->first || pool->idle > 0 || pool->stopping ||
-        pool->live >= pool->settings.workers)
+    if (!pool->first || pool->idle > 0 || pool->stopping || pool->live >= pool->settings.workers)
         return;
     pthread_t thread;
     struct worker *worker = xcalloc(1, sizeof *worker);

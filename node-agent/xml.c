@@ -14,6 +14,11 @@ enum { XML_MAX = 4 * 1024 * 1024 };
 
 #define X(text) ((const xmlChar *)(text))
 
+void xml_start(void)
+{
+    xmlInitParser();
+}
+
 struct xml_out *xml_begin(void)
 {
     struct xml_out *x = xcalloc(1, sizeof *x);
@@ -158,7 +163,7 @@ int64_t xml_bytes(const xmlNode *node)
     static const struct {
         const char *unit;
         int64_t bytes;
-    } units[] = {{"", 1},           {"b", 1},        {"bytes", 1},    {"KiB", 1 << 10},
+    } units[] = {{"", 1},          {"b", 1},         {"bytes", 1},      {"KiB", 1 << 10},
                  {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1LL << 40}};
     char unit[16], text[24];
     xml_attr(node, "unit", unit, sizeof unit);

@@ -10,6 +10,9 @@
 struct buf;
 struct err;
 
+/* libxml2's own tables; once, before threads. */
+void xml_start(void);
+
 struct xml_out {
     xmlBuffer *buffer;
     xmlTextWriter *writer;

@@ -229,8 +229,8 @@ static int model_network_ensure(void *host, const struct desired_network *networ
     return model_dies(m, err) ? -1 : 0;
 }
 
-static int model_lease_remove(void *host, const char *network, const char *mac,
-                              const char *address, struct err *err)
+static int model_lease_remove(void *host, const char *network, const char *mac, const char *address,
+                              struct err *err)
 {
     struct model *m = host;
     (void)network;

@@ -17,14 +17,19 @@ struct row {
     void (*change)(struct desired_instance *d, struct facts *f, struct situation *s);
 };
 
-#define CHANGE(name)                                                                               \
-    static void name(struct desired_instance *d __attribute__((unused)),                           \
-                     struct facts *f __attribute__((unused)),                                      \
+#define CHANGE(name)                                                     \
+    static void name(struct desired_instance *d __attribute__((unused)), \
+                     struct facts *f __attribute__((unused)),            \
                      struct situation *s __attribute__((unused)))
 
 /* Each begins with a domain that runs as desired. */
-CHANGE(as_desired) {}
-CHANGE(nobody_told) { s->desired = NULL; }
+CHANGE(as_desired)
+{
+}
+CHANGE(nobody_told)
+{
+    s->desired = NULL;
+}
 CHANGE(adopted)
 {
     d->adopt = true;
@@ -55,13 +60,19 @@ CHANGE(older_tombstone)
     f->mark.generation = 5;
     d->deleted = true;
 }
-CHANGE(other_epoch) { text_copy(f->mark.epoch, sizeof f->mark.epoch, "epoch-0"); }
+CHANGE(other_epoch)
+{
+    text_copy(f->mark.epoch, sizeof f->mark.epoch, "epoch-0");
+}
 CHANGE(other_epoch_stopped)
 {
     other_epoch(d, f, s);
     d->power = POWER_STOPPED;
 }
-CHANGE(stop_wanted) { d->power = POWER_STOPPED; }
+CHANGE(stop_wanted)
+{
+    d->power = POWER_STOPPED;
+}
 CHANGE(stop_forced)
 {
     d->power = POWER_STOPPED;
@@ -88,15 +99,27 @@ CHANGE(asked_in_another_run)
     stop_asked(d, f, s);
     s->asking.run = 0;
 }
-CHANGE(new_run) { d->run = 2; }
+CHANGE(new_run)
+{
+    d->run = 2;
+}
 CHANGE(new_run_forced)
 {
     d->run = 2;
     d->force = true;
 }
-CHANGE(rebuild_while_running) { d->disk_number = 2; }
-CHANGE(renamed) { d->name = text("web2"); }
-CHANGE(bigger_while_running) { d->vcpus = 4; }
+CHANGE(rebuild_while_running)
+{
+    d->disk_number = 2;
+}
+CHANGE(renamed)
+{
+    d->name = text("web2");
+}
+CHANGE(bigger_while_running)
+{
+    d->vcpus = 4;
+}
 CHANGE(paused_new)
 {
     f->power = HOST_PAUSED;
@@ -118,10 +141,25 @@ CHANGE(paused_by_disk)
     f->power = HOST_PAUSED;
     f->pause = PAUSE_IO;
 }
-CHANGE(tombstone) { d->deleted = true; }
-CHANGE(hung) { s->stuck = true; stop_wanted(d, f, s); }
-CHANGE(hung_timed_out) { s->stuck = true; stop_timed_out(d, f, s); }
-CHANGE(hung_tombstone) { s->stuck = true; tombstone(d, f, s); }
+CHANGE(tombstone)
+{
+    d->deleted = true;
+}
+CHANGE(hung)
+{
+    s->stuck = true;
+    stop_wanted(d, f, s);
+}
+CHANGE(hung_timed_out)
+{
+    s->stuck = true;
+    stop_timed_out(d, f, s);
+}
+CHANGE(hung_tombstone)
+{
+    s->stuck = true;
+    tombstone(d, f, s);
+}
 
 /* Shut off. */
 CHANGE(off)
@@ -382,8 +420,7 @@ static void check(const struct row *row)
 {
     struct desired_instance d = desired_running();
     struct facts f = facts_running();
-    struct situation s = {
-        .desired = &d, .epoch = EPOCH, .seed = SEED, .facts = &f, .now = 100000};
+    struct situation s = {.desired = &d, .epoch = EPOCH, .seed = SEED, .facts = &f, .now = 100000};
     struct trouble none = {0};
     struct observed o;
     row->change(&d, &f, &s);

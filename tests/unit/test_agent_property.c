@@ -31,19 +31,19 @@ static void put_domain(struct model *m)
 {
     static const struct domain_nic nic = {.mac = "52:54:01:4d:00:10", .network = "mc-net"};
     struct facts f = facts_running();
-    struct domain_spec spec = {.id = INSTANCE,
-                               .title = "web1",
-                               .virt = VIRT_QEMU,
-                               .vcpus = 2,
-                               .memory_mib = 512,
-                               .uid = 200001,
-                               .gid = 107,
-                               .disk = {"/pool/" INSTANCE ".1.qcow2", "/pool/" BASE, FORMAT_QCOW2,
-                                        "/pool/" SEED},
-                               .nics = &nic,
-                               .nic_count = 1,
-                               .console = "/log",
-                               .mark = &f.mark};
+    struct domain_spec spec = {
+        .id = INSTANCE,
+        .title = "web1",
+        .virt = VIRT_QEMU,
+        .vcpus = 2,
+        .memory_mib = 512,
+        .uid = 200001,
+        .gid = 107,
+        .disk = {"/pool/" INSTANCE ".1.qcow2", "/pool/" BASE, FORMAT_QCOW2, "/pool/" SEED},
+        .nics = &nic,
+        .nic_count = 1,
+        .console = "/log",
+        .mark = &f.mark};
     struct buf xml = {0};
     domain_xml(&spec, &xml);
     m->xml = buf_take(&xml);
@@ -145,12 +145,23 @@ static void host_foreign(struct model *m)
 }
 
 static void (*const hosts[])(struct model *) = {
-    host_empty,         host_half_disk,         host_disk,
-    host_disk_and_half_seed, host_stopped,      host_never_started,
-    host_ended_unrecorded, host_running,        host_running_deaf,
-    host_paused_new,    host_paused_begun,      host_rebuild_begun,
-    host_rebuilt_not_swept, host_other_epoch_running, host_other_epoch_stopped,
-    host_newer,         host_foreign,
+    host_empty,
+    host_half_disk,
+    host_disk,
+    host_disk_and_half_seed,
+    host_stopped,
+    host_never_started,
+    host_ended_unrecorded,
+    host_running,
+    host_running_deaf,
+    host_paused_new,
+    host_paused_begun,
+    host_rebuild_begun,
+    host_rebuilt_not_swept,
+    host_other_epoch_running,
+    host_other_epoch_stopped,
+    host_newer,
+    host_foreign,
 };
 
 /* ---- what may be desired ---- */
@@ -221,9 +232,9 @@ static void want_adopted_gone(struct desired_instance *d)
 }
 
 static void (*const wants[])(struct desired_instance *) = {
-    want_running, want_stopped, want_stopped_by_force,  want_next_run,
-    want_next_run_by_force, want_bigger, want_bigger_and_run, want_rebuilt,
-    want_rebuilt_stopped, want_gone, want_adopted, want_adopted_gone,
+    want_running,           want_stopped, want_stopped_by_force, want_next_run,
+    want_next_run_by_force, want_bigger,  want_bigger_and_run,   want_rebuilt,
+    want_rebuilt_stopped,   want_gone,    want_adopted,          want_adopted_gone,
 };
 
 /* ---- the agent ---- */

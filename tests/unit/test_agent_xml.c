@@ -129,8 +129,8 @@ static void test_domain__is_changed_from_its_own_xml_and_keeps_the_rest(void **s
     assert_string_equal(after.title, "web2");
     assert_string_equal(after.disk, INSTANCE ".2.qcow2");
     assert_string_equal(after.base, "image-b.raw");
-    assert_non_null(strstr(changed.data, "machine='pc-q35-") ? "" :
-                    strstr(changed.data, "machine=\"pc-q35-"));
+    assert_non_null(
+        strstr(changed.data, "machine='pc-q35-") ? "" : strstr(changed.data, "machine=\"pc-q35-"));
 }
 
 static void test_domain__without_its_disks_is_not_changed(void **state)
@@ -139,9 +139,8 @@ static void test_domain__without_its_disks_is_not_changed(void **state)
     auto_buf struct buf changed = {0};
     auto_err struct err err = {0};
     struct mark mark = {.epoch = EPOCH};
-    struct domain_change change = {.title = "x",
-                                   .disk = {.disk = "a", .base = "b", .seed = "c"},
-                                   .mark = &mark};
+    struct domain_change change = {
+        .title = "x", .disk = {.disk = "a", .base = "b", .seed = "c"}, .mark = &mark};
     assert_int_equal(domain_xml_edit("<domain><name>x</name></domain>", &change, &changed, &err),
                      -1);
     assert_int_equal(err.code, ERR_CONFLICT);
@@ -181,8 +180,14 @@ static void test_network__is_written_as_agreed(void **state)
 static void test_network__refuses_a_range_that_is_none(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",           "10.77.0.0",    "10.77.0.0/",   "10.77.0.0/31",
-                                      "10.77.0.0/7", "10.77.0.0/x", "10.77.0.0/16 ", "a.b.c.d/16"};
+    static const char *const bad[] = {"",
+                                      "10.77.0.0",
+                                      "10.77.0.0/",
+                                      "10.77.0.0/31",
+                                      "10.77.0.0/7",
+                                      "10.77.0.0/x",
+                                      "10.77.0.0/16 ",
+                                      "a.b.c.d/16"};
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         auto_buf struct buf xml = {0};
         auto_err struct err err = {0};
