@@ -147,7 +147,7 @@ static void assert_nothing_left(struct cloud *cloud, const char *id, const char 
     int status = 0;
     autofree char *listing = cloud_host_output(cloud, files, &status);
     for (char *rest = listing, *line; (line = strsep(&rest, "\n"));) {
-        if (strstr(line, id) && !strstr(line, "/log/qemu/mc-"))
+        if (strstr(line, id) && !strstr(line, "/qemu/mc-"))
             cloud_fail("left on the host: %s", line);
     }
 }
