@@ -175,6 +175,7 @@ static void test_etag__an_older_state_is_refused(void **state)
     autofree char *body = key_body("tagged");
     struct answer auto_answer_json made =
         cloud_call_as(cloud, NULL, NULL, "POST", "/v1/keys", body);
+    assert_int_equal(made.status, 201);
     struct answer auto_answer_json shown = cloud_call(cloud, "GET", "/v1/keys/tagged", NULL);
     assert_non_null(shown.etag);
     assert_int_equal(
