@@ -63,6 +63,13 @@ static int status_as(struct cloud *cloud, const char *token, const char *method,
     return got.status;
 }
 
+static int status_of(struct answer answer)
+{
+    int status = answer.status;
+    answer_release(&answer);
+    return status;
+}
+
 static char *key_body(const char *name)
 {
     return xasprintf("{\"name\":\"%s\",\"public_key\":\"%s\"}", name, public_key);
@@ -154,7 +161,7 @@ static void test_idempotency__failures_are_not_kept_and_secrets_are_not_replayed
 {
     struct cloud *cloud = *state;
     autofree char *body = key_body("late");
-    assert_int_equal(cloud_call_as(cloud, NULL, "k-2", "POST", "/v1/keys", "{}").status, 400);
+    assert_int_equal(status_of(cloud_call_as(cloud, NULL, "k-2", "POST", "/v1/keys", "{}")), 400);
     struct answer auto_answer_json made =
         cloud_call_as(cloud, NULL, "k-2", "POST", "/v1/keys", body);
     assert_int_equal(made.status, 201);
@@ -179,7 +186,7 @@ static void test_etag__an_older_state_is_refused(void **state)
     struct answer auto_answer_json shown = cloud_call(cloud, "GET", "/v1/keys/tagged", NULL);
     assert_non_null(shown.etag);
     assert_int_equal(
-        cloud_call(cloud, "PATCH", "/v1/keys/tagged", "{\"name\":\"retagged\"}").status, 200);
+        status_of(cloud_call(cloud, "PATCH", "/v1/keys/tagged", "{\"name\":\"retagged\"}")), 200);
     struct http_call call = {.method = "DELETE",
                              .path = "/v1/keys/retagged",
                              .if_match = shown.etag,
@@ -188,7 +195,7 @@ static void test_etag__an_older_state_is_refused(void **state)
     struct err auto_err err = {0};
     assert_int_equal(http_client_call(cloud->client, &call, &got, &err), 0);
     assert_int_equal(got.status, 412);
-    assert_int_equal(cloud_call(cloud, "DELETE", "/v1/keys/retagged", NULL).status, 204);
+    assert_int_equal(status_of(cloud_call(cloud, "DELETE", "/v1/keys/retagged", NULL)), 204);
 }
 
 static void test_lists__pages_and_cursors_show_each_row_once(void **state)
@@ -298,7 +305,7 @@ static void test_start__a_second_controller_on_the_same_data_is_refused(void **s
     autofree char *log = xasprintf("%s/second.log", cloud->dir);
     const char *argv[] = {program, data, "--listen=", NULL};
     assert_int_not_equal(proc_run(argv, NULL, log, 20000), 0);
-    assert_int_equal(cloud_call(cloud, "GET", "/v1/keys", NULL).status, 200);
+    assert_int_equal(status_of(cloud_call(cloud, "GET", "/v1/keys", NULL)), 200);
 }
 
 static void test_image__a_bad_upload_is_never_usable(void **state)
