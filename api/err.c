@@ -139,13 +139,17 @@ void err_move(struct err *to, struct err *from)
         return;
     err_clear(to);
     *to = *from;
-    *from = (struct err){0};
+    from->more = NULL;
+    err_clear(from);
 }
 
 void err_clear(struct err *err)
 {
     free(err->more);
-    *err = (struct err){0};
+    err->more = NULL;
+    err->code = ERR_NONE;
+    err->field[0] = '\0';
+    err->msg[0] = '\0';
 }
 
 /* The members of `more`, without its braces. */

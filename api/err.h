@@ -83,7 +83,7 @@ int err_errno(struct err *err, const char *format, ...) __attribute__((format(pr
 /* Puts text before the message: what was being done. Returns -1. */
 int err_context(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void err_move(struct err *to, struct err *from);
-/* Frees `more` and zeroes the rest. */
+/* Frees `more` and empties the rest; a kilobyte of text is not worth zeroing. */
 void err_clear(struct err *err);
 #define auto_err __attribute__((cleanup(err_clear)))
 

@@ -76,6 +76,18 @@ int file_rename(const char *what, const char *from, const char *to, struct err *
     return sync_folder(what, to, err);
 }
 
+int file_rename_new(const char *what, const char *from, const char *to, struct err *err)
+{
+    if (passage("rename", what, err) != 0)
+        return -1;
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) != 0) {
+        if (errno == EEXIST)
+            return err_set(err, ERR_CONFLICT, "there is a file %s already", to);
+        return file_err(err, "cannot rename to", to);
+    }
+    return sync_folder(what, to, err);
+}
+
 int file_unlink(const char *what, const char *path, struct err *err)
 {
     if (passage("unlink", what, err) != 0)

@@ -19,6 +19,8 @@ int file_read(const char *path, size_t max, struct buf *out, struct err *err);
 int file_sync(const char *what, int fd, struct err *err);
 /* rename(2), then fsync of the target's folder. */
 int file_rename(const char *what, const char *from, const char *to, struct err *err);
+/* The same, but never in place of another: ERR_CONFLICT when `to` is there. */
+int file_rename_new(const char *what, const char *from, const char *to, struct err *err);
 /* unlink(2), then fsync of the folder; a missing file is no error. */
 int file_unlink(const char *what, const char *path, struct err *err);
 /* mkdir -p with `mode` for what is made. */

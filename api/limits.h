@@ -44,7 +44,9 @@ enum {
     LIMIT_STOP_TIMEOUT_SECONDS = 600,
     STOP_TIMEOUT_DEFAULT_SECONDS = 60,  /* what a guest gets to obey the power button */
     CONSOLE_WAIT_SECONDS = 10,          /* for a host to send a console log's end */
-    LIMIT_WATCHERS = 2048,              /* suspended long polls at once */
+    LIMIT_WATCHERS = 2048,              /* people's suspended long polls and streams at once */
+    LIMIT_NODE_WATCHERS = 2048,         /* the same of agents: nobody else can take their room */
+    LIMIT_TOKEN_WATCHERS = 256,         /* event watchers of one project's token */
 
     IDEMPOTENCY_KEEP_SECONDS = 24 * 3600,
 };

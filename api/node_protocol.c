@@ -89,6 +89,7 @@ static const struct wire_field desired_page_fields[] = {
     W_I64(protocol),
     W_STR_REQ(epoch, TEXT),
     W_I64(revision),
+    W_STR(mark, NODE_MARK_MAX),
     W_BOOL(full),
     W_LIST(instances, desired_instance_wire),
     W_LIST(networks, desired_network_wire),
@@ -145,6 +146,7 @@ static const struct wire_field node_report_fields[] = {
     W_STR(version, TEXT),
     W_STR(epoch, TEXT),
     W_I64(revision),
+    W_STR(mark, NODE_MARK_MAX),
     W_STR_REQ(boot_id, TEXT),
     W_STR_REQ(incarnation, TEXT),
     W_I64(sequence),
@@ -160,6 +162,7 @@ const struct wire_struct node_report_wire = WIRE_STRUCT(node_report);
 
 #define STRUCT node_report_ack
 static const struct wire_field node_report_ack_fields[] = {W_STR_REQ(epoch, TEXT), W_I64(revision),
+                                                           W_STR(mark, NODE_MARK_MAX),
                                                            W_STR(spool, TEXT), W_I64(acknowledged)};
 const struct wire_struct node_report_ack_wire = WIRE_STRUCT(node_report_ack);
 #undef STRUCT

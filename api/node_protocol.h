@@ -2,7 +2,7 @@
  *
  *   POST /v1/nodes            join token        node_join    -> node_joined
  *   POST /v1/node/observed    node token        node_report  -> node_report_ack
- *   GET  /v1/node/desired     ?epoch=&after=&wait=           -> desired_page
+ *   GET  /v1/node/desired     ?epoch=&after=&mark=&wait=     -> desired_page
  *   GET  /v1/images/{id}/content                             -> bytes
  *   POST /v1/node/console/{request}             text/plain   -> 204
  *
@@ -16,7 +16,11 @@
  * Epochs: generations, runs and revisions compare only within one epoch. An agent
  * sends the epoch and the highest revision it has seen. A controller that meets a
  * higher revision of its own epoch than it ever wrote was restored from a copy: it
- * mints a new epoch and marks all its instances `adopt`. For an adopted instance the
+ * mints a new epoch and marks all its instances `adopt`. A copy that has since written past
+ * what hosts saw gives itself away by the mark: an agent keeps the one that came with the
+ * revision and sends both back, and where the copy's history differs so does its mark (GET
+ * desired is refused with 409 then: report first). So do metadata of its own epoch that it
+ * never wrote: a later generation, or an id without a row. For an adopted instance the
  * agent changes nothing and reports the facts; the controller takes those over as
  * what is desired, and a later generation without `adopt` stamps the domain with the
  * new epoch. */
@@ -29,12 +33,12 @@
 #include "api/types.h"
 #include "api/wire.h"
 
-enum { NODE_PROTOCOL = 1 };
+enum { NODE_PROTOCOL = 1, NODE_MARK_MAX = 40 };
 
 struct node_capacity {
     int64_t cpus;       /* online host CPUs less the reserved ones, times the overcommit setting */
     int64_t memory_mib; /* virNodeGetMemoryStats total less the reserved */
-    int64_t disk_gib;   /* of the pool's file system less the reserved */
+    int64_t disk_gib;   /* free in the pool, and taken by instances there, less the reserved */
     int virt;           /* enum virt_type, never auto */
 };
 
@@ -106,6 +110,7 @@ struct desired_page {
     int64_t protocol;
     char *epoch;
     int64_t revision; /* ask after this one next */
+    char *mark;       /* of the history up to `revision`: to be kept and sent back with it */
     bool full;        /* everything of this node is in this page (after=0, or another epoch) */
     struct wire_list instances; /* changed after `after`, or all */
     struct wire_list networks;  /* always all that its instances use */
@@ -150,6 +155,7 @@ struct node_report {
     char *version;
     char *epoch;      /* last one seen; NULL: none yet */
     int64_t revision; /* highest seen of that epoch */
+    char *mark;       /* that came with it; NULL: none */
     char *boot_id;
     char *incarnation; /* of the agent process */
     int64_t sequence;  /* of reports in this incarnation; older ones are refused */
@@ -163,6 +169,7 @@ struct node_report {
 struct node_report_ack {
     char *epoch;
     int64_t revision;
+    char *mark;
     char *spool;          /* incarnation of the last observation below */
     int64_t acknowledged; /* observations up to this sequence are committed */
 };

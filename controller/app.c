@@ -20,6 +20,7 @@
 #include "controller/pool.h"
 #include "controller/readers.h"
 #include "controller/request.h"
+#include "controller/shares.h"
 #include "controller/tokens.h"
 #include "controller/watch.h"
 #include "controller/writer.h"
@@ -71,6 +72,7 @@ static int start_core(struct app *app, struct err *err)
     app->watch = watch_new();
     app->hosts = hosts_new();
     app->feed = feed_new();
+    app->shares = shares_new();
     struct writer_settings settings = {
         .db_path = app->db_path,
         .ballast_path = app->ballast_path,
@@ -79,6 +81,9 @@ static int start_core(struct app *app, struct err *err)
         .hosts = app->hosts,
         .hooks = &hosts_hooks,
         .event_keep = app->settings.event_keep,
+        .audit_keep_ms = app->settings.audit_keep_ms,
+        .release_readers = readers_release,
+        .release_ctx = app->readers,
     };
     if (writer_start(&settings, &app->writer, err) != 0)
         return -1;
@@ -161,11 +166,14 @@ void app_stop(struct app *app)
     }
     pool_free(app->pool);
     /* The last connection to close tidies the WAL away: the writer's. */
-    readers_free(app->readers);
+    if (app->readers)
+        readers_close(app->readers);
     writer_stop(app->writer);
+    readers_free(app->readers);
     reconcile_free(app->reconcile);
     console_free(app->console);
     feed_free(app->feed);
+    shares_free(app->shares);
     hosts_free(app->hosts);
     watch_free(app->watch);
     tokens_free(app->tokens);

@@ -18,6 +18,7 @@ struct metrics;
 struct health;
 struct pool;
 struct feed;
+struct shares;
 struct reconcile;
 struct console;
 
@@ -29,6 +30,7 @@ struct settings {
     int64_t operation_timeout_ms; /* deadline of an operation */
     int64_t node_lease_ms;        /* silent after this without a report */
     int64_t event_keep;           /* revisions kept for watchers */
+    int64_t audit_keep_ms;        /* age to which the audit is kept; 0: for ever */
     char *network_cidr;           /* of the network made at first start */
     int log_level;
 };
@@ -48,6 +50,7 @@ struct app {
     struct reconcile *reconcile; /* deadlines, leases */
     struct console *console;     /* console requests that wait for an agent */
     struct feed *feed;           /* rendered pages of events, shared by equal watchers */
+    struct shares *shares;       /* how many watchers each token has */
     struct http_server *http;
     atomic_bool stopping;  /* new requests get 503 */
     atomic_long in_flight; /* requests between `begin` and `end` */

@@ -8,6 +8,7 @@
 #include "controller/db.h"
 #include "controller/feed.h"
 #include "controller/request.h"
+#include "controller/shares.h"
 #include "controller/tokens.h"
 #include "controller/watch.h"
 
@@ -18,11 +19,13 @@ struct event_stream {
     struct http_stream *out;
     struct feed_question question;
     int64_t token_key;
+    int64_t share; /* that it holds among its token's watchers */
 };
 
 static void stream_close(struct event_stream *stream)
 {
     http_stream_end(stream->out);
+    shares_give(stream->app->shares, stream->share);
     free(stream);
 }
 
@@ -84,7 +87,9 @@ static int check(struct request *r, const struct feed_question *question, struct
 void event_stream_open(struct request *r, const struct feed_question *question)
 {
     auto_err struct err err = {0};
-    if (check(r, question, &err) != 0) {
+    int64_t share;
+    if (check(r, question, &err) != 0 ||
+        shares_take(r->app->shares, &r->caller, &share, &err) != 0) {
         request_fail(r, &err);
         return;
     }
@@ -93,6 +98,7 @@ void event_stream_open(struct request *r, const struct feed_question *question)
     stream->question = *question;
     stream->question.limit = STREAM_PAGE;
     stream->token_key = r->caller.token_key;
+    stream->share = share;
     struct http_reply reply = {.status = 200,
                                .content_type = "text/event-stream",
                                .extra_name = "Cache-Control",

@@ -110,7 +110,7 @@ static void look_again(void *ctx, bool expired)
 
 static int prepare(struct request *r, struct asking *asking, bool *ret_full, struct err *err)
 {
-    static const char *const params[] = {"epoch", "after", "wait", NULL};
+    static const char *const params[] = {"epoch", "after", "mark", "wait", NULL};
     int64_t wait_ms;
     if (request_only(r, params, err) != 0 || request_wait(r, &wait_ms, err) != 0 ||
         request_query_i64(r, "after", 0, 0, INT64_MAX, &asking->ask.after, err) != 0)
@@ -118,6 +118,7 @@ static int prepare(struct request *r, struct asking *asking, bool *ret_full, str
     asking->until_ms = clock_boottime_ms() + wait_ms;
     asking->ask.node_key = r->caller.node_key;
     asking->ask.epoch = http_query(r->http, "epoch");
+    asking->ask.mark = http_query(r->http, "mark");
     return node_desired_full(request_reader(r), &asking->ask, ret_full, err);
 }
 

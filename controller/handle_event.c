@@ -9,6 +9,7 @@
 #include "controller/feed.h"
 #include "controller/handlers.h"
 #include "controller/meta.h"
+#include "controller/shares.h"
 #include "controller/watch.h"
 
 /* A gap this wide is read on the pool. */
@@ -20,7 +21,16 @@ static const char *const params[] = {"after", "cursor", "limit",   "wait",
 struct waiting {
     struct feed_question question;
     int64_t until_ms; /* CLOCK_BOOTTIME; 0: do not wait */
+    struct shares *shares;
+    int64_t share; /* that it holds */
 };
+
+static void waiting_free(void *ctx)
+{
+    struct waiting *waiting = ctx;
+    shares_give(waiting->shares, waiting->share);
+    free(waiting);
+}
 
 /* ---- what is asked ---- */
 
@@ -139,7 +149,10 @@ static void look_and_wait(struct request *r)
 {
     auto_err struct err err = {0};
     int64_t revision = app_revision(r->app);
+    struct waiting *waiting = r->input;
     int rc = look(request_reader(r), r, &err);
+    if (rc == 0)
+        rc = shares_take(waiting->shares, &r->caller, &waiting->share, &err);
     if (rc < 0) {
         request_fail(r, &err);
     } else if (rc > 0) {
@@ -157,8 +170,9 @@ void handle_event_list(struct request *r)
 {
     auto_err struct err err = {0};
     struct waiting *waiting = xcalloc(1, sizeof(*waiting));
+    waiting->shares = r->app->shares;
     r->input = waiting;
-    r->input_release = free;
+    r->input_release = waiting_free;
     if (read_question(r, waiting, &err) != 0)
         request_fail(r, &err);
     else if (waiting->question.form == FEED_STREAM)

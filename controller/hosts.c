@@ -1,6 +1,7 @@
 /* The placement table in memory, with a journal of what the current job changed. */
 #include "controller/hosts.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,16 +140,19 @@ void hosts_free(struct hosts *hosts)
 
 /* ---- hosts ---- */
 
+/* A removed slot remembers its key as a negative number. */
+static int64_t slot_key(const struct host *host)
+{
+    return host->key ? host->key : -host->sequence;
+}
+
 /* Slots are in order of keys: rows are loaded so, and new keys are always larger. */
 static size_t slot_of(const struct hosts *hosts, int64_t key)
 {
     size_t low = 0, high = hosts->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        const struct host *host = &hosts->items[middle];
-        /* A removed slot remembers its key as a negative number. */
-        int64_t slot_key = host->key ? host->key : -host->sequence;
-        if (slot_key < key)
+        if (slot_key(&hosts->items[middle]) < key)
             low = middle + 1;
         else
             high = middle;
@@ -182,8 +186,11 @@ static struct host removed_slot(int64_t key)
 static size_t slot_for(struct hosts *hosts, int64_t key)
 {
     size_t slot = slot_of(hosts, key);
-    if (slot < hosts->count)
+    if (slot < hosts->count) {
+        /* A key in between never was: taking its neighbour's slot would lose that host. */
+        assert(slot_key(&hosts->items[slot]) == key);
         return slot;
+    }
     if (hosts->count == hosts->cap) {
         hosts->cap = hosts->cap ? 2 * hosts->cap : 16;
         hosts->items = xrealloc(hosts->items, hosts->cap * sizeof(*hosts->items));

@@ -14,6 +14,7 @@
 #include "controller/app.h"
 #include "controller/image.h"
 #include "controller/pool.h"
+#include "controller/reconcile.h"
 #include "controller/store_image.h"
 #include "controller/writer.h"
 
@@ -101,8 +102,10 @@ static void reap_done(void *ctx, struct err *err)
     struct reap *reap = ctx;
     if (!err && pool_submit(reap->app->pool, unlink_file, reap))
         return;
-    if (err)
+    if (err) {
         log_warn("image.reap", "image=%s reason=\"%s\"", reap->id, err->msg);
+        reconcile_files_again(reap->app->reconcile);
+    }
     free(reap);
 }
 
@@ -131,8 +134,11 @@ int image_reap(struct app *app, struct err *err)
         struct reap *reap = unused.first;
         unused.first = reap->next;
         struct write_job job = {.run = reap_run, .done = reap_done, .ctx = reap};
-        if (rc != 0 || !writer_submit(app->writer, &job))
-            free(reap);
+        if (rc == 0 && writer_submit(app->writer, &job))
+            continue;
+        if (rc == 0)
+            rc = err_set(err, ERR_UNAVAILABLE, "too many changes wait to be written");
+        free(reap);
     }
     return rc;
 }

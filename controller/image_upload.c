@@ -23,6 +23,7 @@
 #include "controller/pool.h"
 #include "controller/request.h"
 #include "controller/store_image.h"
+#include "controller/tokens.h"
 #include "controller/writer.h"
 
 enum {
@@ -340,6 +341,18 @@ static int check_header(struct upload *u, struct err *err)
                               err);
 }
 
+/* From the rename on the file may be there; if the row is not, the next start removes it. An
+ * upload that ended just before this one began is not overwritten: its row is the truth. */
+static int publish(struct upload *u, struct err *err)
+{
+    int rc = file_rename_new("image", u->part, u->path, err);
+    if (rc != 0 && err->code == ERR_CONFLICT)
+        return err_set(err, ERR_CONFLICT, "the image has its content already");
+    /* What failed may have been the folder's sync, after the rename. */
+    u->renamed = rc == 0 || access(u->part, F_OK) != 0;
+    return rc;
+}
+
 static int keep(struct upload *u, struct err *err)
 {
     if (u->failure.code) {
@@ -348,11 +361,7 @@ static int keep(struct upload *u, struct err *err)
     }
     if (check_hash(u, err) != 0 || check_header(u, err) != 0 || file_sync("image", u->fd, err) != 0)
         return -1;
-    /* From the rename on the file may be there; if the row is not, the next start removes it. */
-    if (file_rename("image", u->part, u->path, err) != 0)
-        return -1;
-    u->renamed = true;
-    return 0;
+    return publish(u, err);
 }
 
 static void is_committed(void *ctx)
@@ -366,7 +375,8 @@ static int ready_run(struct tx *tx, void *ctx, struct err *err)
     struct upload *u = ctx;
     struct request *r = u->r;
     struct image auto_image image = {0};
-    if (store_image_get(tx->db, u->image_key, &image, err) != 0 ||
+    if (token_check(tx, r->caller.token_key, err) != 0 ||
+        store_image_get(tx->db, u->image_key, &image, err) != 0 ||
         image_set_ready(tx, &image, &u->content, err) != 0 || audit_keep(tx, r, err) != 0)
         return -1;
     struct json_writer w = request_json(r, 200);

@@ -126,6 +126,9 @@ int instance_update(struct tx *tx, struct instance *instance, const struct insta
 
 /* A revision and an event; with `wake` the node's agent sees the change. */
 void instance_event(struct tx *tx, struct instance *instance, const char *what, bool wake);
+/* Before anything of it is started or made anew: no domain in quarantine may have its uid or
+ * address, or there would be two of them. */
+int instance_refuse_twin(struct tx *tx, const struct instance *instance, struct err *err);
 /* generation+1, event, row. */
 int instance_change(struct tx *tx, struct instance *instance, const char *what, struct err *err);
 /* The host proved that nothing is left, or is itself gone: frees capacity, address and uid. */

@@ -59,7 +59,8 @@ int instance_rebuild(struct tx *tx, struct instance *instance, const struct imag
                      const struct wish *wish, struct operation_ref *ret_operation, struct err *err)
 {
     if (refuse_deleted(instance, err) != 0 ||
-        image_usable(image, instance->sizes.disk_gib, "/image", err) != 0)
+        image_usable(image, instance->sizes.disk_gib, "/image", err) != 0 ||
+        instance_refuse_twin(tx, instance, err) != 0)
         return -1;
     instance->image_key = image->key;
     instance->image = image->name;

@@ -72,8 +72,12 @@ static void adopt_sizes(struct tx *tx, struct instance *instance,
     now->disk_gib = seen->disk_gib > 0 ? seen->disk_gib : was.disk_gib;
     struct sizes delta = {now->vcpus - was.vcpus, now->memory_mib - was.memory_mib,
                           now->disk_gib - was.disk_gib};
-    if (delta.vcpus || delta.memory_mib || delta.disk_gib)
-        hosts_use(tx->hosts, instance->node_key, &delta, 0);
+    if (!delta.vcpus && !delta.memory_mib && !delta.disk_gib)
+        return;
+    hosts_use(tx->hosts, instance->node_key, &delta, 0);
+    /* Which flavor it was resized to the copy does not know: explicit sizes are the truth. */
+    instance->flavor_key = 0;
+    instance->flavor = NULL;
 }
 
 /* The host's facts become what is desired. */
@@ -106,7 +110,8 @@ static int adopt(struct tx *tx, struct instance *instance, const struct observed
         return 0;
     switch (seen->state) {
     case STATE_ABSENT:
-        return adopt_lost(tx, instance, ret_wrote, err);
+        /* Only who has looked can say so: not while libvirt is away, or volumes are left. */
+        return seen->converged ? adopt_lost(tx, instance, ret_wrote, err) : 0;
     case STATE_RUNNING:
     case STATE_STOPPED:
     case STATE_CRASHED:
@@ -118,12 +123,13 @@ static int adopt(struct tx *tx, struct instance *instance, const struct observed
 
 /* ---- in the ordinary course ---- */
 
-/* A tombstone ends on proof of this epoch only, and of this very deletion. */
+/* A tombstone ends on proof of this epoch only, and of this very deletion. An agent that could
+ * not look says so by `converged`: what it does not see may still be there. */
 static bool proves_gone(const struct instance *instance, const struct observed_instance *seen,
                         const struct observe_how *how)
 {
-    return instance->deleted_ms && seen->state == STATE_ABSENT && comparable(seen, how) &&
-           seen->generation >= instance->generation;
+    return instance->deleted_ms && seen->state == STATE_ABSENT && seen->converged &&
+           comparable(seen, how) && seen->generation >= instance->generation;
 }
 
 static int end_of(struct tx *tx, struct instance *instance, struct err *err)
@@ -220,13 +226,12 @@ int instance_observe(struct tx *tx, struct instance *instance, const struct obse
     return rc;
 }
 
-int instance_observe_missing(struct tx *tx, struct instance *instance,
-                             const struct observe_how *how, bool *ret_wrote, struct err *err)
+int instance_observe_missing(struct tx *tx, struct instance *instance, bool *ret_wrote,
+                             struct err *err)
 {
-    if (instance->deleted_ms)
-        return 0; /* only an explicit `absent` ends a tombstone */
-    if (instance->adopt)
-        return how->same_epoch ? adopt_lost(tx, instance, ret_wrote, err) : 0;
+    /* Only an explicit `absent` ends a tombstone, or calls one lost that waits for adoption. */
+    if (instance->deleted_ms || instance->adopt)
+        return 0;
     bool was_there = instance->observed_state == STATE_RUNNING ||
                      instance->observed_state == STATE_STOPPED ||
                      instance->observed_state == STATE_CRASHED;

@@ -23,8 +23,8 @@ int instance_observe(struct tx *tx, struct instance *instance, const struct obse
                      const struct observe_how *how, bool *ret_wrote, bool *ret_gone,
                      struct err *err);
 /* A full report did not name it. */
-int instance_observe_missing(struct tx *tx, struct instance *instance,
-                             const struct observe_how *how, bool *ret_wrote, struct err *err);
+int instance_observe_missing(struct tx *tx, struct instance *instance, bool *ret_wrote,
+                             struct err *err);
 /* Its host has booted anew: what is desired running gets another run. */
 int instance_host_booted(struct tx *tx, struct instance *instance, struct err *err);
 

@@ -5,6 +5,7 @@
 #include "controller/instance.h"
 #include "controller/operation_rules.h"
 #include "controller/store_instance.h"
+#include "controller/store_node.h"
 #include "controller/writer.h"
 
 /* A restored database knows less than the host: until the host's facts are taken over,
@@ -22,6 +23,18 @@ static int refuse_adopt(const struct instance *instance, struct err *err)
                        : "instance %s waits for its host to report after the database was "
                          "restored: try again soon",
                    instance->name);
+}
+
+int instance_refuse_twin(struct tx *tx, const struct instance *instance, struct err *err)
+{
+    char twin[256];
+    int rc = store_quarantine_twin(tx->db, instance->key, twin, sizeof(twin), err);
+    if (rc <= 0)
+        return rc;
+    return err_set(err, ERR_CONFLICT,
+                   "instance %s cannot be started: quarantined %s; remove that domain from its "
+                   "host first",
+                   instance->name, twin);
 }
 
 /* Whether host and wish already agree, so that there is nothing to wait for. */
@@ -46,6 +59,8 @@ int instance_start(struct tx *tx, struct instance *instance, const struct wish *
     bool on = instance->power == POWER_RUNNING;
     if (on && settled(instance, STATE_RUNNING))
         return operation_open_done(tx, instance, "start", wish, ret_operation, err);
+    if (instance_refuse_twin(tx, instance, err) != 0)
+        return -1;
     bool retry = instance->observed_state == STATE_ERROR;
     if (on && !instance_run_ended(instance) && !retry)
         return operation_open(tx, instance, "start", wish, ret_operation, err);

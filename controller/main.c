@@ -37,6 +37,8 @@ static const struct config_field fields[] = {
      "seconds without a word from a node until it counts as silent"},
     {"event_keep", CONFIG_INT, AT(event_keep), "200000", 1000, 1000000000, NULL,
      "revisions of the event log that are kept for watchers"},
+    {"audit_keep", CONFIG_SECONDS, AT(audit_keep_ms), "90d", 86400, 3153600000, NULL,
+     "seconds for which it is kept who asked for what"},
     {"network_cidr", CONFIG_STR, AT(network_cidr), "10.77.0.0/16", 1, 18, NULL,
      "addresses of the network that the first start makes"},
     {"log_level", CONFIG_ENUM, AT(log_level), "info", 0, 0, log_level_names,

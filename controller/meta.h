@@ -18,6 +18,14 @@ int meta_set(struct tx *tx, const char *name, const char *value, struct err *err
 int epoch_get(struct db *db, char text[ID_TEXT_MAX], struct err *err);
 /* A new epoch: this database is a copy restored from the past. */
 int epoch_mint(struct tx *tx, char text[ID_TEXT_MAX], struct err *err);
+enum { MARK_TEXT_MAX = 17 };
+/* What tells the history that ends in this revision from any other: of its event, hashed. A
+ * copy of the database that went on by itself gives the same revision another mark. 1: there
+ * is one; 0: the event is not kept any more (or not there yet); -1. */
+int revision_mark(struct db *db, int64_t revision, char text[MARK_TEXT_MAX], struct err *err);
+/* Whether an agent that saw `revision` of our epoch, with `mark` (NULL: none), saw a history
+ * that is not ours: then this database is a copy from the past. 1, 0, -1. */
+int revision_foreign(struct db *db, int64_t revision, const char *mark, struct err *err);
 /* Lowest revision kept and highest ever given; an empty log: first = last + 1. */
 int revision_range(struct db *db, int64_t *ret_first, int64_t *ret_last, struct err *err);
 

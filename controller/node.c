@@ -115,11 +115,29 @@ static int insert(struct tx *tx, const struct node_join *join, struct node *node
     return store_node_get(tx->db, node->key, node, err);
 }
 
+/* A host that is heard and has another boot id cannot be this one that asks: two machines with
+ * one UUID, as after cloning a disk. Taking its node would revoke the living one's token. */
+static int refuse_twin(struct tx *tx, const struct node *node, const struct node_join *join,
+                       struct err *err)
+{
+    const struct host *host = hosts_find(tx->hosts, node->key);
+    if (!host || !host->reported || host->silent || strcmp(host->boot_id, join->boot_id) == 0)
+        return 0;
+    return err_set(err, ERR_CONFLICT,
+                   "node %s is alive with this host_uuid (%s) and another boot: if this host is a "
+                   "copy of that one, give it a UUID of its own (host_uuid in libvirtd.conf); if "
+                   "it is the same host after a reboot, wait until the node is silent and join "
+                   "again",
+                   node->name, node->host_uuid);
+}
+
 /* Its boot id and capacity stay as last reported: the full report that follows a join tells,
  * and lets a new boot be seen as one. */
-static int return_node(struct tx *tx, int64_t key, struct node *node, struct err *err)
+static int return_node(struct tx *tx, int64_t key, const struct node_join *join, struct node *node,
+                       struct err *err)
 {
-    if (store_node_get(tx->db, key, node, err) != 0 || token_revoke_all(tx, 0, key, err) != 0)
+    if (store_node_get(tx->db, key, node, err) != 0 || refuse_twin(tx, node, join, err) != 0 ||
+        token_revoke_all(tx, 0, key, err) != 0)
         return -1;
     event(tx, node, "joined");
     return store_node_update(tx->db, node, err);
@@ -134,7 +152,7 @@ int node_joins(struct tx *tx, const struct node_join *join, struct node *ret_nod
     int known = store_node_of_host(tx->db, join->host_uuid, &key, err);
     if (known < 0)
         return -1;
-    int rc = known ? return_node(tx, key, ret_node, err) : insert(tx, join, ret_node, err);
+    int rc = known ? return_node(tx, key, join, ret_node, err) : insert(tx, join, ret_node, err);
     if (rc != 0)
         return -1;
     struct token_new new = {.name = ret_node->name, .node_key = ret_node->key, .role = ROLE_NODE};

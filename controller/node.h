@@ -7,6 +7,7 @@
 
 #include "api/id.h"
 #include "api/node_protocol.h"
+#include "controller/meta.h"
 #include "controller/placement.h"
 
 struct db;
@@ -46,10 +47,11 @@ int node_fall_silent(struct tx *tx, int64_t node_key, struct err *err);
 /* Refused while instances are on it, unless `force` declares them gone. */
 int node_remove(struct tx *tx, struct node *node, bool force, struct err *err);
 
-/* Takes in a report. `ret_ack` borrows from the report and from `epoch`. */
+/* Takes in a report. `ret_ack` borrows from the report and from here. */
 struct node_heard {
     struct node_report_ack ack;
     char epoch[ID_TEXT_MAX];
+    char mark[MARK_TEXT_MAX];
     bool freed; /* something is gone: files may be reaped */
 };
 int node_observe(struct tx *tx, int64_t node_key, const struct node_report *report,
@@ -75,7 +77,7 @@ int node_observe_instances(struct observing *o, struct err *err);
 int node_observe_quarantine(struct observing *o, size_t *foreign, size_t count, struct err *err);
 /* Frees the numbers and the room of all that is quarantined there. */
 int node_forget_quarantine(struct tx *tx, int64_t node_key, struct err *err);
-/* node_epoch.c: this database is a copy from the past. */
-int node_mint_epoch(struct observing *o, struct err *err);
+/* node_epoch.c: whether this database is a copy from the past; then a new epoch begins. */
+int node_look_for_restore(struct observing *o, struct err *err);
 
 #endif

@@ -54,18 +54,39 @@ static bool is_full(const struct desired_ask *ask, const char *epoch, int64_t re
            strcmp(ask->epoch, epoch) != 0;
 }
 
+/* An agent that saw another history than ours must obey nothing of it: its report mends that.
+ * One that is only ahead of us gets a page that shows it, and does the same. */
+static int check_history(struct db *db, const struct desired_ask *ask, const char *epoch,
+                         struct err *err)
+{
+    if (!ask->epoch || strcmp(ask->epoch, epoch) != 0 || !ask->mark || !*ask->mark)
+        return 0;
+    char own[MARK_TEXT_MAX];
+    int rc = revision_mark(db, ask->after, own, err);
+    if (rc <= 0 || strcmp(own, ask->mark) == 0)
+        return rc < 0 ? -1 : 0;
+    return err_set(err, ERR_CONFLICT,
+                   "this database was restored from a copy: what you saw of revision %lld is not "
+                   "what it has; report first",
+                   (long long)ask->after);
+}
+
 static int put_page(struct db *db, const struct desired_ask *ask, struct console *console,
                     struct json_writer *w, struct desired_answer *answer, struct err *err)
 {
     char epoch[ID_TEXT_MAX];
     int64_t first;
-    if (epoch_get(db, epoch, err) != 0 || revision_range(db, &first, &answer->revision, err) != 0)
+    char mark[MARK_TEXT_MAX];
+    if (epoch_get(db, epoch, err) != 0 || revision_range(db, &first, &answer->revision, err) != 0 ||
+        revision_mark(db, answer->revision, mark, err) < 0 ||
+        check_history(db, ask, epoch, err) != 0)
         return -1;
     bool full = is_full(ask, epoch, answer->revision);
     json_open(w, NULL, '{');
     json_put_i64(w, "protocol", NODE_PROTOCOL);
     json_put_str(w, "epoch", epoch);
     json_put_i64(w, "revision", answer->revision);
+    json_put_str(w, "mark", mark);
     json_put_bool(w, "full", full);
     json_open(w, "instances", '[');
     int count = store_desired(db, ask->node_key, full ? 0 : ask->after, put_instance, w, err);

@@ -14,6 +14,7 @@ struct desired_ask {
     int64_t node_key;
     const char *epoch; /* NULL: none seen */
     int64_t after;
+    const char *mark; /* that came with `after`; NULL: none */
 };
 
 struct desired_answer {
@@ -22,7 +23,8 @@ struct desired_answer {
 };
 
 /* One read transaction. Without anything to tell `out` still holds a whole (empty) page.
- * `console` may be NULL. */
+ * `console` may be NULL. ERR_CONFLICT: the agent has seen another
+ * history of this epoch. */
 int node_desired_page(struct db *db, const struct desired_ask *ask, struct console *console,
                       struct buf *out, struct desired_answer *ret_answer, struct err *err);
 /* Whether a page would be a full one: a longer read. -1 with `err`. */

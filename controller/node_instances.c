@@ -133,10 +133,8 @@ static int observe_named(struct observing *o, struct own *own, size_t *foreign, 
 
 static int observe_rest(struct observing *o, struct own *own, struct err *err)
 {
-    struct observe_how how = {.epoch = o->epoch, .same_epoch = o->same_epoch};
     for (size_t i = 0; i < own->count; i++) {
-        if (!own->named[i] &&
-            instance_observe_missing(o->tx, &own->items[i], &how, &o->wrote, err) != 0)
+        if (!own->named[i] && instance_observe_missing(o->tx, &own->items[i], &o->wrote, err) != 0)
             return -1;
         if (o->new_boot && !own->items[i].gone_ms) {
             o->wrote = true;

@@ -82,7 +82,7 @@ static int take_observations(struct observing *o, struct node_report_ack *ack, s
             continue;
         struct instance auto_instance instance = {0};
         int found = store_instance_find(o->tx->db, items[i].instance, &instance, err);
-        if (found < 0 || (found && operation_mark_forced(o->tx, instance.key, err) != 0))
+        if (found < 0 || (found && operation_mark_forced(o->tx, &instance, items[i].run, err) != 0))
             return -1;
     }
     return 0;
@@ -110,6 +110,23 @@ static void tell_back(void *ctx, const struct instance *instance)
                                          .id = instance->id,
                                          .name = instance->name,
                                          .what = what});
+}
+
+/* What was asked for while the host was silent may have been so all along: then no report has
+ * anything new to tell, and the rows decide. */
+static int judge_again(struct observing *o, struct err *err)
+{
+    int64_t key = 0;
+    int rc;
+    while ((rc = store_operation_next_instance(o->tx->db, o->node_key, key, &key, err)) == 1) {
+        struct instance auto_instance instance = {0};
+        if (store_instance_get(o->tx->db, key, &instance, err) != 0)
+            return -1;
+        struct outcome outcome = {.converged = true, .generation = instance.observed_generation};
+        if (!instance.adopt && operation_judge(o->tx, &instance, &outcome, err) != 0)
+            return -1;
+    }
+    return rc;
 }
 
 /* The table always learns of the report; the row only when there is something to keep. */
@@ -147,27 +164,18 @@ static int keep_facts(struct observing *o, const struct host *before, struct err
     return store_node_set_report(tx->db, &host, revision, err);
 }
 
-static int look_for_restore(struct observing *o, struct err *err)
-{
-    int64_t first, last;
-    if (!o->same_epoch)
-        return 0;
-    if (revision_range(o->tx->db, &first, &last, err) != 0)
-        return -1;
-    return o->report->revision > last ? node_mint_epoch(o, err) : 0;
-}
-
 static int take(struct observing *o, const struct host *before, enum order order,
                 struct node_heard *heard, struct err *err)
 {
     o->new_boot = order == ORDER_NEW_BOOT;
     if (order != ORDER_NEXT && note_replaced(o->tx, before, err) != 0)
         return -1;
-    if (look_for_restore(o, err) != 0 || take_observations(o, &heard->ack, err) != 0 ||
+    if (node_look_for_restore(o, err) != 0 || take_observations(o, &heard->ack, err) != 0 ||
         node_observe_instances(o, err) != 0)
         return -1;
     if (before->silent &&
-        store_instance_of_node(o->tx->db, o->node_key, tell_back, o->tx, err) != 0)
+        (store_instance_of_node(o->tx->db, o->node_key, tell_back, o->tx, err) != 0 ||
+         (!o->new_boot && judge_again(o, err) != 0)))
         return -1;
     return keep_facts(o, before, err);
 }
@@ -191,10 +199,12 @@ int node_observe(struct tx *tx, int64_t node_key, const struct node_report *repo
     int rc = order == ORDER_REPEAT ? take_observations(&o, &ret_heard->ack, err)
                                    : take(&o, &before, order, ret_heard, err);
     int64_t first;
-    if (rc != 0 || revision_range(tx->db, &first, &ret_heard->ack.revision, err) != 0)
+    if (rc != 0 || revision_range(tx->db, &first, &ret_heard->ack.revision, err) != 0 ||
+        revision_mark(tx->db, ret_heard->ack.revision, ret_heard->mark, err) < 0)
         return -1;
     snprintf(ret_heard->epoch, sizeof(ret_heard->epoch), "%s", o.epoch);
     ret_heard->ack.epoch = ret_heard->epoch;
+    ret_heard->ack.mark = ret_heard->mark;
     ret_heard->freed = o.freed;
     return 0;
 }

@@ -17,8 +17,8 @@ struct tx;
 
 struct operation_new {
     int64_t project_key, instance_key, token_key;
-    const char *kind; /* "create", "start", ... */
-    int64_t generation;
+    const char *kind;        /* "create", "start", ... */
+    int64_t generation, run; /* the instance's */
     int64_t timeout_ms;
     int64_t revision; /* of the instance's event, which tells of it too */
 };

@@ -31,33 +31,55 @@ static bool supersedes(const char *new_kind, const char *old_kind)
     return (is(new_kind, "resize") || is(new_kind, "rebuild")) && is(new_kind, old_kind);
 }
 
-static int supersede(struct tx *tx, const struct instance *instance, const char *kind,
-                     struct err *err)
+/* Shows `each` all running operations of an instance, a bounded number at a time. */
+typedef int running_each(struct tx *tx, const struct operation_running *item, const void *ctx,
+                         struct err *err);
+static int each_running(struct tx *tx, int64_t instance_key, running_each *each, const void *ctx,
+                        struct err *err)
 {
-    struct operation_running items[OPERATIONS_RUNNING_MAX];
-    int count = store_operation_running(tx->db, instance->key, items, OPERATIONS_RUNNING_MAX, err);
+    struct operation_running items[OPERATIONS_AT_ONCE];
+    int64_t after_key = 0;
+    int count;
+    do {
+        count = store_operation_running(tx->db, instance_key, after_key, items, err);
+        for (int i = 0; i < count; i++) {
+            if (each(tx, &items[i], ctx, err) != 0)
+                return -1;
+            after_key = items[i].key;
+        }
+    } while (count == OPERATIONS_AT_ONCE);
+    return count < 0 ? -1 : 0;
+}
+
+static int supersede_one(struct tx *tx, const struct operation_running *item, const void *ctx,
+                         struct err *err)
+{
+    const char *kind = ctx;
     char detail[64];
+    if (!supersedes(kind, item->kind))
+        return 0;
     snprintf(detail, sizeof(detail), "a later %s took its place", kind);
     struct operation_end end = {
         .state = OPERATION_FAILED, .code = ERR_SUPERSEDED, .detail = detail};
-    for (int i = 0; i < count; i++) {
-        if (supersedes(kind, items[i].kind) && operation_finish(tx, items[i].key, &end, err) != 0)
-            return -1;
-    }
-    return count < 0 ? -1 : 0;
+    return operation_finish(tx, item->key, &end, err);
 }
 
 int operation_open(struct tx *tx, const struct instance *instance, const char *kind,
                    const struct wish *wish, struct operation_ref *ret_operation, struct err *err)
 {
-    if (!is(kind, "create") && supersede(tx, instance, kind, err) != 0)
+    if (!is(kind, "create") && each_running(tx, instance->key, supersede_one, kind, err) != 0)
         return -1;
+    int same =
+        store_operation_same(tx->db, instance->key, kind, instance->generation, ret_operation, err);
+    if (same != 0)
+        return same < 0 ? -1 : 0;
     struct operation_new new = {
         .project_key = instance->project_key,
         .instance_key = instance->key,
         .token_key = wish->token_key,
         .kind = kind,
         .generation = instance->generation,
+        .run = instance->run,
         .timeout_ms = wish->timeout_ms,
         .revision = instance->revision,
     };
@@ -113,29 +135,65 @@ static const char *refuted(const struct instance *instance, const struct operati
     return NULL;
 }
 
+struct judging {
+    const struct instance *instance;
+    const struct outcome *outcome;
+};
+
+static int judge_one(struct tx *tx, const struct operation_running *item, const void *ctx,
+                     struct err *err)
+{
+    const struct judging *judging = ctx;
+    const struct instance *instance = judging->instance;
+    const struct outcome *outcome = judging->outcome;
+    struct operation_end end = {.state = OPERATION_DONE, .forced = item->forced};
+    end.detail = refuted(instance, item, outcome);
+    bool caught_up = outcome->converged && item->generation <= outcome->generation;
+    if (end.detail) {
+        end.state = OPERATION_FAILED;
+        end.code = ERR_OPERATION_FAILED;
+    } else if (!caught_up || !fulfilled(instance, item->kind)) {
+        return 0;
+    }
+    end.forced |= is(item->kind, "stop") && instance->observed_cause == CAUSE_FORCED &&
+                  instance->observed_run == item->run;
+    return operation_finish(tx, item->key, &end, err);
+}
+
 int operation_judge(struct tx *tx, const struct instance *instance, const struct outcome *outcome,
                     struct err *err)
 {
-    struct operation_running items[OPERATIONS_RUNNING_MAX];
-    int count = store_operation_running(tx->db, instance->key, items, OPERATIONS_RUNNING_MAX, err);
-    for (int i = 0; i < count; i++) {
-        struct operation_end end = {.state = OPERATION_DONE, .forced = items[i].forced};
-        end.detail = refuted(instance, &items[i], outcome);
-        bool caught_up = outcome->converged && items[i].generation <= outcome->generation;
-        if (end.detail) {
-            end.state = OPERATION_FAILED;
-            end.code = ERR_OPERATION_FAILED;
-        } else if (!caught_up || !fulfilled(instance, items[i].kind)) {
-            continue;
-        }
-        end.forced |= is(items[i].kind, "stop") && instance->observed_cause == CAUSE_FORCED;
-        if (operation_finish(tx, items[i].key, &end, err) != 0)
-            return -1;
-    }
-    return count < 0 ? -1 : 0;
+    struct judging judging = {.instance = instance, .outcome = outcome};
+    return each_running(tx, instance->key, judge_one, &judging, err);
 }
 
-int operation_mark_forced(struct tx *tx, int64_t instance_key, struct err *err)
+struct forcing {
+    const struct instance *instance;
+    int64_t run;
+};
+
+static int mark_one(struct tx *tx, const struct operation_running *item, const void *ctx,
+                    struct err *err)
 {
-    return store_operation_forced(tx->db, instance_key, err);
+    const struct forcing *forcing = ctx;
+    const struct instance *instance = forcing->instance;
+    /* A stop ends the run that it met, a reboot whichever came before the one that it allots. */
+    bool concerned = (is(item->kind, "stop") && item->run == forcing->run) ||
+                     (is(item->kind, "reboot") && item->run > forcing->run);
+    if (item->forced || !concerned)
+        return 0;
+    int64_t revision = tx_event(tx, &(struct event_row){.project_key = instance->project_key,
+                                                        .kind = "operation",
+                                                        .id = item->id,
+                                                        .name = instance->name,
+                                                        .what = "forced"});
+    tx_touch(tx, WATCH_OPERATION, item->key);
+    return store_operation_forced(tx->db, item->key, revision, err);
+}
+
+int operation_mark_forced(struct tx *tx, const struct instance *instance, int64_t run,
+                          struct err *err)
+{
+    struct forcing forcing = {.instance = instance, .run = run};
+    return each_running(tx, instance->key, mark_one, &forcing, err);
 }

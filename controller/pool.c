@@ -56,6 +56,7 @@ struct pool *pool_new(unsigned threads)
     while (pool->count < threads && pool->count < POOL_THREADS_MAX) {
         if (pthread_create(&pool->threads[pool->count], NULL, pool_main, pool) != 0)
             abort();
+        pthread_setname_np(pool->threads[pool->count], "pool");
         pool->count++;
     }
     return pool;

@@ -10,7 +10,11 @@ struct readers *readers_new(const char *db_path);
  * begins with the first app_reader(). Around each handler and each long read. */
 void app_snapshot_begin(void);
 void app_snapshot_end(void);
-/* When no thread reads any more. */
+/* By the writer, before a checkpoint: ends the snapshots that no handler is using. `ctx` is
+ * the readers. */
+void readers_release(void *ctx);
+/* When no thread reads any more. The writer may still run, and needs them until its end. */
+void readers_close(struct readers *readers);
 void readers_free(struct readers *readers);
 
 #endif

@@ -17,8 +17,6 @@
 #include "controller/store_node.h"
 #include "controller/writer.h"
 
-enum { RETRY_MS = 1000 };
-
 /* With the lock held: the thread must not sleep past this. */
 static void not_later(struct reconcile *reconcile, int64_t due_ms)
 {
@@ -37,12 +35,23 @@ void reconcile_wake_at(struct reconcile *reconcile, int64_t due_ms)
     pthread_mutex_unlock(&reconcile->lock);
 }
 
-void reconcile_files(struct reconcile *reconcile)
+static void look_for_files_at(struct reconcile *reconcile, int64_t due_ms)
 {
     pthread_mutex_lock(&reconcile->lock);
-    reconcile->files = true;
-    not_later(reconcile, 0);
+    if (due_ms < reconcile->files_ms)
+        reconcile->files_ms = due_ms;
+    not_later(reconcile, due_ms);
     pthread_mutex_unlock(&reconcile->lock);
+}
+
+void reconcile_files(struct reconcile *reconcile)
+{
+    look_for_files_at(reconcile, 0);
+}
+
+void reconcile_files_again(struct reconcile *reconcile)
+{
+    look_for_files_at(reconcile, clock_boottime_ms() + RECONCILE_RETRY_MS);
 }
 
 /* ---- operations ---- */
@@ -70,6 +79,15 @@ void reconcile_operation(struct reconcile *reconcile, struct tx *tx, int64_t key
     struct opened *opened = xmalloc(sizeof(*opened));
     *opened = (struct opened){.reconcile = reconcile, .key = key, .timeout_ms = timeout_ms};
     tx_after_commit(tx, operation_counts, opened, free);
+}
+
+void reconcile_operation_again(struct reconcile *reconcile, int64_t operation_key)
+{
+    int64_t due_ms = clock_boottime_ms() + RECONCILE_RETRY_MS;
+    pthread_mutex_lock(&reconcile->lock);
+    deadlines_add(&reconcile->operations, due_ms, operation_key);
+    not_later(reconcile, due_ms);
+    pthread_mutex_unlock(&reconcile->lock);
 }
 
 /* ---- leases ---- */
@@ -117,6 +135,19 @@ void reconcile_node_seen(struct reconcile *reconcile, int64_t node_key)
     pthread_mutex_unlock(&reconcile->lock);
 }
 
+void reconcile_silent_again(struct reconcile *reconcile, int64_t node_key)
+{
+    pthread_mutex_lock(&reconcile->lock);
+    size_t slot = lease_slot(reconcile, node_key);
+    if (has_lease(reconcile, slot, node_key)) {
+        struct lease *lease = &reconcile->leases[slot];
+        lease->ended = false;
+        lease->retry_ms = clock_boottime_ms() + RECONCILE_RETRY_MS;
+        not_later(reconcile, lease->retry_ms);
+    }
+    pthread_mutex_unlock(&reconcile->lock);
+}
+
 void reconcile_node_removed(struct reconcile *reconcile, int64_t node_key)
 {
     pthread_mutex_lock(&reconcile->lock);
@@ -142,13 +173,24 @@ bool reconcile_lease_over(struct reconcile *reconcile, int64_t node_key)
 
 /* ---- the thread ---- */
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* With the lock held: one that is due, or 0; *ret_next: when the earliest of the rest ends. */
 static int64_t take_ended_lease(struct reconcile *reconcile, int64_t now, int64_t *ret_next)
 {
     *ret_next = INT64_MAX;
     for (size_t i = 0; i < reconcile->lease_count; i++) {
         struct lease *lease = &reconcile->leases[i];
-        int64_t due = lease->seen_ms + reconcile->app->settings.node_lease_ms;
+        int64_t due =
+            later(lease->seen_ms + reconcile->app->settings.node_lease_ms, lease->retry_ms);
         if (lease->ended)
             continue;
         if (due <= now) {
@@ -166,11 +208,11 @@ static void end_operations(struct reconcile *reconcile, int64_t now)
     while (deadlines_take(&reconcile->operations, now, &key)) {
         pthread_mutex_unlock(&reconcile->lock);
         bool taken = reconcile_submit_deadline(reconcile, key);
+        if (!taken)
+            reconcile_operation_again(reconcile, key);
         pthread_mutex_lock(&reconcile->lock);
-        if (!taken) {
-            deadlines_add(&reconcile->operations, now + RETRY_MS, key);
+        if (!taken)
             return;
-        }
     }
 }
 
@@ -179,33 +221,25 @@ static int64_t end_leases(struct reconcile *reconcile, int64_t now)
     int64_t next, node_key;
     while ((node_key = take_ended_lease(reconcile, now, &next))) {
         pthread_mutex_unlock(&reconcile->lock);
-        bool taken = reconcile_submit_silent(reconcile, node_key);
+        if (!reconcile_submit_silent(reconcile, node_key))
+            reconcile_silent_again(reconcile, node_key);
         pthread_mutex_lock(&reconcile->lock);
-        if (taken)
-            continue;
-        size_t slot = lease_slot(reconcile, node_key);
-        if (has_lease(reconcile, slot, node_key))
-            reconcile->leases[slot].ended = false;
-        return now + RETRY_MS;
     }
     return next;
 }
 
-static void free_files(struct reconcile *reconcile)
+static void free_files(struct reconcile *reconcile, int64_t now)
 {
     struct err auto_err err = {0};
-    if (!reconcile->files)
+    if (reconcile->files_ms > now)
         return;
-    reconcile->files = false;
+    reconcile->files_ms = INT64_MAX;
     pthread_mutex_unlock(&reconcile->lock);
-    if (image_reap(reconcile->app, &err) != 0)
+    if (image_reap(reconcile->app, &err) != 0) {
         log_warn("image.reap", "reason=\"%s\"", err.msg);
+        reconcile_files_again(reconcile);
+    }
     pthread_mutex_lock(&reconcile->lock);
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* With the lock held; gives it up while it works. Returns when to look again. */
@@ -215,12 +249,12 @@ static int64_t look(struct reconcile *reconcile)
     reconcile->look_ms = INT64_MAX;
     end_operations(reconcile, now);
     int64_t next = end_leases(reconcile, now);
-    free_files(reconcile);
+    free_files(reconcile, now);
     pthread_mutex_unlock(&reconcile->lock);
     next = earlier(next, console_expire(reconcile->app->console));
     pthread_mutex_lock(&reconcile->lock);
     next = earlier(next, deadlines_next(&reconcile->operations));
-    return earlier(next, reconcile->files ? 0 : reconcile->look_ms);
+    return earlier(next, earlier(reconcile->files_ms, reconcile->look_ms));
 }
 
 /* CLOCK_MONOTONIC is what condition variables know; it differs from CLOCK_BOOTTIME only by
@@ -279,7 +313,7 @@ int reconcile_start(struct app *app, struct reconcile **ret_reconcile, struct er
     struct reconcile *reconcile = xcalloc(1, sizeof(*reconcile));
     reconcile->app = app;
     reconcile->look_ms = reconcile->sleeping_ms = INT64_MAX;
-    reconcile->files = true;
+    reconcile->files_ms = 0;
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

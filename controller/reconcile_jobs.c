@@ -14,17 +14,22 @@
 #include "controller/store_instance.h"
 #include "controller/writer.h"
 
+typedef void retry(struct reconcile *reconcile, int64_t key);
+
 struct due {
     struct reconcile *reconcile;
     int64_t key;
+    retry *again;
 };
 
 static void due_done(void *ctx, struct err *err)
 {
     struct due *due = ctx;
     struct reconcile *reconcile = due->reconcile;
-    if (err)
+    if (err) {
         log_warn("reconcile.job", "key=%lld reason=\"%s\"", (long long)due->key, err->msg);
+        due->again(reconcile, due->key);
+    }
     free(due);
     pthread_mutex_lock(&reconcile->lock);
     if (--reconcile->jobs == 0)
@@ -32,11 +37,11 @@ static void due_done(void *ctx, struct err *err)
     pthread_mutex_unlock(&reconcile->lock);
 }
 
-static bool submit(struct reconcile *reconcile, int64_t key,
+static bool submit(struct reconcile *reconcile, int64_t key, retry *again,
                    int (*run)(struct tx *, void *, struct err *))
 {
     struct due *due = xmalloc(sizeof(*due));
-    *due = (struct due){.reconcile = reconcile, .key = key};
+    *due = (struct due){.reconcile = reconcile, .key = key, .again = again};
     pthread_mutex_lock(&reconcile->lock);
     reconcile->jobs++;
     pthread_mutex_unlock(&reconcile->lock);
@@ -77,7 +82,8 @@ bool reconcile_submit_deadline(struct reconcile *reconcile, int64_t operation_ke
         store_operation_instance(app_reader(reconcile->app), operation_key, &instance_key, &err);
     if (running < 0)
         log_warn("reconcile.deadline", "reason=\"%s\"", err.msg);
-    return running == 0 || submit(reconcile, operation_key, deadline_run);
+    return running == 0 ||
+           submit(reconcile, operation_key, reconcile_operation_again, deadline_run);
 }
 
 static int silent_run(struct tx *tx, void *ctx, struct err *err)
@@ -91,5 +97,5 @@ static int silent_run(struct tx *tx, void *ctx, struct err *err)
 
 bool reconcile_submit_silent(struct reconcile *reconcile, int64_t node_key)
 {
-    return submit(reconcile, node_key, silent_run);
+    return submit(reconcile, node_key, reconcile_silent_again, silent_run);
 }

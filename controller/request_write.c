@@ -3,11 +3,14 @@
 #include "controller/app.h"
 #include "controller/idempotency.h"
 #include "controller/request.h"
+#include "controller/tokens.h"
 #include "controller/writer.h"
 
 static int write_run(struct tx *tx, void *ctx, struct err *err)
 {
     struct request *r = ctx;
+    if (r->caller.token_key && token_check(tx, r->caller.token_key, err) != 0)
+        return -1;
     int found = idempotency_find(tx, r, err);
     if (found != 0)
         return found < 0 ? -1 : 0;

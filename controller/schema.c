@@ -134,6 +134,7 @@ static const char *const migrations[] = {
     "  released_ms INTEGER) STRICT;"
     "CREATE UNIQUE INDEX interface_address ON interface(network_key, address_number)"
     "  WHERE released_ms IS NULL;"
+    "CREATE INDEX interface_held ON interface(address) WHERE released_ms IS NULL;"
     "CREATE UNIQUE INDEX interface_place ON interface(instance_key, position);"
 
     /* Domains on a host that this database does not know: counted in capacity, their uid and
@@ -144,17 +145,20 @@ static const char *const migrations[] = {
     "  disk_gib INTEGER NOT NULL, uid INTEGER, address TEXT, first_seen_ms INTEGER NOT NULL,"
     "  PRIMARY KEY (node_key, domain)) STRICT;"
 
+    /* `run`: the instance's when it was asked for. Evidence of that run's end speaks of it. */
     "CREATE TABLE operation ("
     "  key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
     "  project_key INTEGER NOT NULL REFERENCES project(key),"
     "  instance_key INTEGER NOT NULL REFERENCES instance(key), kind TEXT NOT NULL,"
-    "  generation INTEGER NOT NULL, state INTEGER NOT NULL CHECK (state IN (0,1,2)),"
+    "  generation INTEGER NOT NULL, run INTEGER NOT NULL DEFAULT 0,"
+    "  state INTEGER NOT NULL CHECK (state IN (0,1,2)),"
     "  timeout_ms INTEGER NOT NULL, forced INTEGER NOT NULL DEFAULT 0,"
     "  error_code TEXT, error_detail TEXT, token_key INTEGER REFERENCES token(key),"
     "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL, finished_ms INTEGER,"
     "  CHECK ((state = 0) = (finished_ms IS NULL))) STRICT;"
     "CREATE INDEX operation_running ON operation(instance_key) WHERE state = 0;"
     "CREATE INDEX operation_list ON operation(project_key, key);"
+    "CREATE INDEX operation_instance ON operation(instance_key, key);"
 
     /* The revision log. node_key: the agent that must look; NULL: none. */
     "CREATE TABLE event ("

@@ -77,7 +77,7 @@ int idempotency_find(struct tx *tx, struct request *r, struct err *err)
         db_stmt(tx->db, "SELECT body_hash, status, secret, reply, location, etag FROM idempotency"
                         " WHERE token_key = ? AND route = ? AND value = ? AND created_ms > ?");
     stmt_bind(stmt, "itti", r->caller.token_key, target, key,
-              tx->now_ms - IDEMPOTENCY_KEEP_SECONDS * 1000LL);
+              tx->aged_ms - IDEMPOTENCY_KEEP_SECONDS * 1000LL);
     int rc = stmt_step(stmt, err);
     return rc == 1 ? replay(r, stmt, key, err) : rc;
 }

@@ -123,6 +123,17 @@ int store_instance_find(struct db *db, const char *id, struct instance *ret_inst
     return read_one(stmt, ret_instance, err);
 }
 
+int store_instance_generation(struct db *db, const char *id, int64_t *ret_generation,
+                              struct err *err)
+{
+    struct stmt auto_stmt *stmt = db_stmt(db, "SELECT generation FROM instance WHERE id = ?");
+    stmt_bind(stmt, "t", id);
+    int rc = stmt_step(stmt, err);
+    if (rc == 1)
+        *ret_generation = stmt_i64(stmt, 0);
+    return rc;
+}
+
 static int read_window(struct stmt *stmt, struct window *window, instance_each *each, void *ctx,
                        struct err *err)
 {

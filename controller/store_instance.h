@@ -20,6 +20,10 @@ int store_instance_get(struct db *db, int64_t key, struct instance *ret_instance
 int store_instance_find(struct db *db, const char *id, struct instance *ret_instance,
                         struct err *err);
 
+/* Of an instance that may be long gone. 1: found, 0: none, -1. */
+int store_instance_generation(struct db *db, const char *id, int64_t *ret_generation,
+                              struct err *err);
+
 /* Zero or NULL: any. */
 struct instance_filter {
     int64_t project_key, node_key, image_key;
@@ -29,8 +33,7 @@ struct instance_filter {
 };
 int store_instance_list(struct db *db, const struct instance_filter *filter, struct window *window,
                         instance_each *each, void *ctx, struct err *err);
-/* All of a node that are not gone, in order of keys. `changed_after` 0: all, else those with a
- * desired revision above it. */
+/* All of a node that are not gone, in order of keys. */
 int store_instance_of_node(struct db *db, int64_t node_key, instance_each *each, void *ctx,
                            struct err *err);
 
@@ -64,7 +67,7 @@ int store_instance_set_desired(struct db *db, const struct instance *instance, s
 /* The narrow set that most changes need: power, run, generation, how to stop. */
 int store_instance_set_power(struct db *db, const struct instance *instance, struct err *err);
 int store_instance_set_observed(struct db *db, const struct instance *instance, struct err *err);
-/* deleted_ms and gone_ms, and releases the interfaces. `ret_numbers` calls back for each. */
+/* deleted_ms and gone_ms, and releases the interfaces, with a call of `each` for each. */
 typedef void interface_released(void *ctx, int64_t network_key, int64_t number,
                                 const char *address);
 int store_instance_set_gone(struct db *db, const struct instance *instance,

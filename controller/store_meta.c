@@ -1,4 +1,5 @@
 /* Single values of the whole database. */
+#include "api/buf.h"
 #include "api/clock.h"
 #include "api/err.h"
 #include "api/mem.h"
@@ -53,4 +54,39 @@ int revision_range(struct db *db, int64_t *ret_first, int64_t *ret_last, struct 
     *ret_last = stmt_i64(stmt, 1);
     *ret_first = stmt_null(stmt, 0) ? *ret_last + 1 : stmt_i64(stmt, 0);
     return 0;
+}
+
+int revision_mark(struct db *db, int64_t revision, char text[MARK_TEXT_MAX], struct err *err)
+{
+    auto_stmt struct stmt *stmt =
+        db_stmt(db, "SELECT time_ms, actor, kind, id, what FROM event WHERE revision = ?");
+    stmt_bind(stmt, "i", revision);
+    text[0] = '\0';
+    int rc = stmt_step(stmt, err);
+    if (rc != 1)
+        return rc;
+    struct buf auto_buf whole = {0};
+    uint8_t hash[SHA256_BYTES];
+    char hex[SHA256_TEXT_MAX];
+    buf_i64(&whole, stmt_i64(stmt, 0));
+    for (int i = 1; i <= 4; i++)
+        buf_printf(&whole, "\n%s", stmt_text(stmt, i));
+    sha256(whole.data, whole.len, hash);
+    sha256_text(hash, hex);
+    snprintf(text, MARK_TEXT_MAX, "%.16s", hex);
+    return 1;
+}
+
+int revision_foreign(struct db *db, int64_t revision, const char *mark, struct err *err)
+{
+    int64_t first, last;
+    char own[MARK_TEXT_MAX];
+    if (revision_range(db, &first, &last, err) != 0)
+        return -1;
+    if (revision > last)
+        return 1;
+    if (!mark || !*mark)
+        return 0;
+    int rc = revision_mark(db, revision, own, err);
+    return rc == 1 ? strcmp(mark, own) != 0 : rc;
 }

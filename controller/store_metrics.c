@@ -34,11 +34,11 @@ static int print_instances(struct db *db, struct buf *out, struct err *err)
 /* The states of node.c's node_put(). */
 static int print_nodes(struct db *db, struct buf *out, struct err *err)
 {
-    auto_stmt struct stmt *stmt = db_stmt(
-        db, "SELECT count(*) FILTER (WHERE silent = 0 AND last_seen_ms IS NOT NULL),"
-            " count(*) FILTER (WHERE silent = 1),"
-            " count(*) FILTER (WHERE silent = 0 AND last_seen_ms IS NULL)"
-            " FROM node WHERE deleted_ms IS NULL");
+    auto_stmt struct stmt *stmt =
+        db_stmt(db, "SELECT count(*) FILTER (WHERE silent = 0 AND last_seen_ms IS NOT NULL),"
+                    " count(*) FILTER (WHERE silent = 1),"
+                    " count(*) FILTER (WHERE silent = 0 AND last_seen_ms IS NULL)"
+                    " FROM node WHERE deleted_ms IS NULL");
     if (stmt_step(stmt, err) != 1)
         return -1;
     buf_printf(out,

@@ -170,6 +170,17 @@ int store_node_set_report(struct db *db, const struct host *host, int64_t revisi
     return stmt_run(stmt, err);
 }
 
+/* Only what is late by a few processes is ever met again. */
+static int forget_past(struct db *db, int64_t node_key, struct err *err)
+{
+    enum { PAST_KEPT = 16 };
+    struct stmt auto_stmt *stmt = db_stmt(
+        db, "DELETE FROM node_past WHERE node_key = ?1 AND key <= (SELECT key FROM node_past"
+            " WHERE node_key = ?1 ORDER BY key DESC LIMIT 1 OFFSET ?2)");
+    stmt_bind(stmt, "ii", node_key, (int64_t)PAST_KEPT);
+    return stmt_run(stmt, err);
+}
+
 int store_node_past_add(struct db *db, int64_t node_key, const char *boot_id,
                         const char *incarnation, struct err *err)
 {
@@ -177,7 +188,7 @@ int store_node_past_add(struct db *db, int64_t node_key, const char *boot_id,
         db_stmt(db, "INSERT OR IGNORE INTO node_past (node_key, boot_id, incarnation)"
                     " VALUES (?, ?, ?)");
     stmt_bind(stmt, "itt", node_key, boot_id, incarnation);
-    return stmt_run(stmt, err);
+    return stmt_run(stmt, err) == 0 ? forget_past(db, node_key, err) : -1;
 }
 
 int store_node_past_has(struct db *db, int64_t node_key, const char *boot_id,

@@ -9,19 +9,20 @@ int operation_create(struct tx *tx, const struct operation_new *new, struct oper
                      struct err *err)
 {
     id_new(ret_ref->id);
-    auto_stmt struct stmt *stmt =
-        db_stmt(tx->db, "INSERT INTO operation (id, project_key, instance_key, kind, generation,"
-                        " state, timeout_ms, token_key, revision, created_ms)"
-                        " VALUES (?,?,?,?,?,0,?,?,?,?)");
-    stmt_bind(stmt, "tiitiizii", ret_ref->id, new->project_key, new->instance_key, new->kind,
-              new->generation, new->timeout_ms, new->token_key, new->revision, tx->now_ms);
+    auto_stmt struct stmt *stmt = db_stmt(
+        tx->db, "INSERT INTO operation (id, project_key, instance_key, kind, generation, run,"
+                " state, timeout_ms, token_key, revision, created_ms)"
+                " VALUES (?,?,?,?,?,?,0,?,?,?,?)");
+    stmt_bind(stmt, "tiitiiizii", ret_ref->id, new->project_key, new->instance_key, new->kind,
+              new->generation, new->run, new->timeout_ms, new->token_key, new->revision,
+              tx->now_ms);
     if (stmt_run(stmt, err) != 0)
         return -1;
     ret_ref->key = db_last_key(tx->db);
     return 0;
 }
 
-/* 1: it runs and `ret_event` tells of its end (texts in `row` and `name`); 0: it has ended. */
+/* What the event of its end tells. 1: it runs; 0: it has ended; -1. */
 static int running(struct db *db, int64_t key, char id[ID_TEXT_MAX], char name[LIMIT_NAME + 1],
                    int64_t *ret_project_key, struct err *err)
 {

@@ -1,4 +1,6 @@
 /* Rows of quarantined domains, and who holds a number. */
+#include <stdio.h>
+
 #include "api/err.h"
 #include "controller/db.h"
 #include "controller/store_node.h"
@@ -46,6 +48,22 @@ int store_quarantine_remove(struct db *db, int64_t node_key, const char *domain,
         db_stmt(db, "DELETE FROM quarantine WHERE node_key = ? AND domain = ?");
     stmt_bind(stmt, "it", node_key, domain);
     return stmt_run(stmt, err);
+}
+
+int store_quarantine_twin(struct db *db, int64_t instance_key, char *ret_text, size_t size,
+                          struct err *err)
+{
+    struct stmt auto_stmt *stmt =
+        db_stmt(db, "SELECT q.domain, n.name, q.uid = i.uid FROM instance i JOIN quarantine q"
+                    " JOIN node n ON n.key = q.node_key WHERE i.key = ? AND (q.uid = i.uid"
+                    " OR q.address IN (SELECT address FROM interface WHERE instance_key = i.key"
+                    "                  AND released_ms IS NULL)) LIMIT 1");
+    stmt_bind(stmt, "i", instance_key);
+    int rc = stmt_step(stmt, err);
+    if (rc == 1)
+        snprintf(ret_text, size, "domain %s on node %s holds its %s", stmt_text(stmt, 0),
+                 stmt_text(stmt, 1), stmt_i64(stmt, 2) ? "user id" : "address");
+    return rc;
 }
 
 /* An error counts as held: what is not known to be free is not given out. */

@@ -75,6 +75,17 @@ static int insert(struct tx *tx, const struct token_new *new, const struct token
     return stmt_run(stmt, err);
 }
 
+int token_check(struct tx *tx, int64_t key, struct err *err)
+{
+    auto_stmt struct stmt *stmt =
+        db_stmt(tx->db, "SELECT 1 FROM token WHERE key = ? AND deleted_ms IS NULL");
+    stmt_bind(stmt, "i", key);
+    int rc = stmt_step(stmt, err);
+    if (rc == 0)
+        return err_set(err, ERR_UNAUTHENTICATED, "the token was revoked");
+    return rc < 0 ? -1 : 0;
+}
+
 int token_mint(struct tx *tx, const struct token_new *new, struct token_made *ret_made,
                struct err *err)
 {

@@ -25,6 +25,10 @@ bool tokens_find(struct tokens *tokens, const char *secret, struct caller *ret_c
 /* Whether a token that was found is still good; for replies that stay open. */
 bool tokens_alive(struct tokens *tokens, int64_t key);
 
+/* Inside a job: the same by the row, so that what was revoked while a request waited to be
+ * written is refused. ERR_UNAUTHENTICATED. */
+int token_check(struct tx *tx, int64_t key, struct err *err);
+
 struct token_new {
     const char *name;
     int64_t project_key; /* 0: none */

@@ -38,9 +38,9 @@ struct watch {
     bool stopping;
     int64_t revision;
     struct watch_entry *buckets[BUCKETS];
-    struct watch_entry *heap[LIMIT_WATCHERS]; /* earliest deadline first */
-    size_t waiting;                           /* in buckets and heap */
-    size_t total;                             /* and those about to fire */
+    struct watch_entry *heap[LIMIT_WATCHERS + LIMIT_NODE_WATCHERS]; /* earliest deadline first */
+    size_t waiting;                                                 /* in buckets and heap */
+    size_t people, nodes; /* and those about to fire: they do not compete for room */
     struct watch_entry *ready, **ready_end;
     struct news news[NEWS];
 };
@@ -169,6 +169,16 @@ static bool happened(struct watch *watch, enum watch_kind kind, int64_t key, int
     return poked || news->revision > after;
 }
 
+static size_t *room_of(struct watch *watch, enum watch_kind kind)
+{
+    return kind == WATCH_NODE ? &watch->nodes : &watch->people;
+}
+
+static bool has_room(const struct watch *watch, enum watch_kind kind)
+{
+    return kind == WATCH_NODE ? watch->nodes < LIMIT_NODE_WATCHERS : watch->people < LIMIT_WATCHERS;
+}
+
 bool watch_add(struct watch *watch, enum watch_kind kind, int64_t key, int64_t after,
                int64_t wait_ms, watch_fire *fire, void *ctx)
 {
@@ -176,12 +186,12 @@ bool watch_add(struct watch *watch, enum watch_kind kind, int64_t key, int64_t a
     *entry = (struct watch_entry){.kind = kind, .key = key, .fire = fire, .ctx = ctx};
     entry->deadline_ns = now_ns() + wait_ms * 1000000;
     pthread_mutex_lock(&watch->lock);
-    if (watch->stopping || watch->total == LIMIT_WATCHERS) {
+    if (watch->stopping || !has_room(watch, kind)) {
         pthread_mutex_unlock(&watch->lock);
         free(entry);
         return false;
     }
-    watch->total++;
+    ++*room_of(watch, kind);
     if (happened(watch, kind, key, after))
         make_ready(watch, entry, false);
     else
@@ -237,7 +247,7 @@ void watch_set_revision(struct watch *watch, int64_t revision)
 size_t watch_count(struct watch *watch)
 {
     pthread_mutex_lock(&watch->lock);
-    size_t count = watch->total;
+    size_t count = watch->people + watch->nodes;
     pthread_mutex_unlock(&watch->lock);
     return count;
 }
@@ -265,10 +275,11 @@ static size_t take_ready(struct watch *watch, struct watch_entry **batch)
     return count;
 }
 
-/* The place in `total` is given back before the callback, which may add again. */
+/* The place is given back before the callback, which may add again. */
 static void fire_batch(struct watch *watch, struct watch_entry **batch, size_t count)
 {
-    watch->total -= count;
+    for (size_t i = 0; i < count; i++)
+        --*room_of(watch, batch[i]->kind);
     pthread_mutex_unlock(&watch->lock);
     for (size_t i = 0; i < count; i++) {
         batch[i]->fire(batch[i]->ctx, batch[i]->expired);
@@ -321,6 +332,7 @@ struct watch *watch_new(void)
     pthread_condattr_destroy(&attr);
     if (pthread_create(&watch->thread, NULL, waker_main, watch) != 0)
         abort();
+    pthread_setname_np(watch->thread, "waker");
     return watch;
 }
 

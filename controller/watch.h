@@ -27,8 +27,8 @@ void watch_free(struct watch *watch);
  * with a revision above `after`, or when `wait_ms` passed (`expired`). If it already
  * happened, `fire` comes at once. It may also come without cause: look again, and wait on.
  * So that nothing is missed: first watch_revision(), then look at the rows, then add with
- * that revision as `after`. `fire` may add again. false: LIMIT_WATCHERS reached or
- * stopping, `fire` will not come. */
+ * that revision as `after`. `fire` may add again. false: LIMIT_WATCHERS (for
+ * WATCH_NODE: LIMIT_NODE_WATCHERS) reached or stopping, `fire` will not come. */
 typedef void watch_fire(void *ctx, bool expired);
 bool watch_add(struct watch *watch, enum watch_kind kind, int64_t key, int64_t after,
                int64_t wait_ms, watch_fire *fire, void *ctx);

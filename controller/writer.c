@@ -3,6 +3,7 @@
 #include "controller/writer.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 
 #include "api/clock.h"
 #include "api/log.h"
@@ -63,6 +64,8 @@ static void take_group(struct writer *w)
 static void checkpoint(struct writer *w)
 {
     auto_err struct err err = {0};
+    if (w->settings.release_readers)
+        w->settings.release_readers(w->settings.release_ctx);
     if (db_checkpoint(w->db, &err) != 0)
         log_warn("writer.checkpoint", "reason=\"%s\"", err.msg);
 }
@@ -75,7 +78,9 @@ struct prune {
 static int prune_run(struct tx *tx, void *ctx, struct err *err)
 {
     struct prune *prune = ctx;
-    return retention_prune(tx, prune->writer->settings.event_keep, &prune->more, err);
+    const struct writer_settings *settings = &prune->writer->settings;
+    struct retention keep = {.events = settings->event_keep, .audit_ms = settings->audit_keep_ms};
+    return retention_prune(tx, &keep, &prune->more, err);
 }
 
 /* A group of its own, so that it delays no answer by more than itself. */
@@ -193,12 +198,26 @@ static void writer_free(struct writer *w)
     free(w);
 }
 
+/* Ages count from the newest event on: what a wrong clock says of the time since, while no
+ * controller ran, makes nothing old. */
+static int start_ages(struct writer *w, struct err *err)
+{
+    auto_stmt struct stmt *stmt =
+        db_stmt(w->db, "SELECT time_ms FROM event ORDER BY revision DESC LIMIT 1");
+    w->start_ms = clock_wall_ms();
+    w->start_boot_ms = clock_boottime_ms();
+    int rc = stmt_step(stmt, err);
+    if (rc == 1 && stmt_i64(stmt, 0) < w->start_ms)
+        w->start_ms = stmt_i64(stmt, 0);
+    return rc < 0 ? -1 : 0;
+}
+
 static int writer_open(struct writer *w, struct err *err)
 {
     int64_t first, last;
     if (db_open(w->settings.db_path, DB_WRITER, &w->db, err) != 0)
         return -1;
-    if (revision_range(w->db, &first, &last, err) != 0)
+    if (revision_range(w->db, &first, &last, err) != 0 || start_ages(w, err) != 0)
         return -1;
     watch_set_revision(w->settings.watch, last);
     w->pruned_revision = last;
@@ -226,6 +245,7 @@ int writer_start(const struct writer_settings *settings, struct writer **ret_wri
         writer_free(w);
         return err_set(err, ERR_INTERNAL, "cannot start the writer's thread");
     }
+    pthread_setname_np(w->thread, "writer");
     *ret_writer = w;
     return 0;
 }
@@ -241,6 +261,11 @@ void writer_stop(struct writer *w)
     pthread_join(w->thread, NULL);
     checkpoint(w);
     writer_free(w);
+}
+
+uint64_t writer_commits(const struct writer *w)
+{
+    return atomic_load(&w->commits);
 }
 
 void writer_stats(struct writer *w, struct writer_stats *ret_stats)

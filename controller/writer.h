@@ -29,7 +29,10 @@ struct tx {
     struct hosts *hosts;   /* the placement table, see hosts.h */
     struct tokens *tokens; /* the table that requests are authenticated against */
     int64_t now_ms;        /* wall clock of the group */
-    const char *actor;     /* for events: "token:<name>", "node:<name>", "system" */
+    /* The same for ages: never ahead of the time that has passed since the start, so that a
+     * clock that jumps forward makes nothing old. */
+    int64_t aged_ms;
+    const char *actor; /* for events: "token:<name>", "node:<name>", "system" */
     const char *request_id;
 };
 
@@ -61,7 +64,12 @@ struct writer_settings {
     struct tokens *tokens;
     struct hosts *hosts; /* NULL: none; else `hooks` too */
     const struct hosts_hooks *hooks;
-    int64_t event_keep; /* revisions kept, 0: all */
+    int64_t event_keep;    /* revisions kept, 0: all */
+    int64_t audit_keep_ms; /* age to which the audit is kept, 0: all */
+    /* Before a checkpoint, on the writer's thread: ends idle readers' transactions, which
+     * would keep the WAL from being used again. NULL: there are none. */
+    void (*release_readers)(void *ctx);
+    void *release_ctx;
 };
 
 /* Everything in `settings` is borrowed until writer_stop(). */
@@ -92,6 +100,10 @@ int64_t tx_event(struct tx *tx, const struct event_row *event);
 void tx_touch(struct tx *tx, enum watch_kind kind, int64_t key);
 /* Revision of the job's last event; 0: none yet. */
 int64_t tx_revision(const struct tx *tx);
+
+/* Grows with every COMMIT, before anyone is told of it: what was read while it stood still is
+ * still so. Any thread. */
+uint64_t writer_commits(const struct writer *writer);
 
 /* Figures for /metrics, readable from any thread. */
 struct writer_stats {

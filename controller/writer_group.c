@@ -1,4 +1,5 @@
 /* One group: a transaction, a savepoint for each job, one COMMIT, and then the answers. */
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "api/clock.h"
@@ -150,6 +151,7 @@ static int commit(struct writer *w, struct err *err)
         db_rollback(w->db);
         return -1;
     }
+    atomic_fetch_add(&w->commits, 1);
     count_commit(w, clock_mono_ns() - start);
     return 0;
 }
@@ -179,7 +181,11 @@ static int run_slots(struct writer *w, struct err *err)
 static void transact(struct writer *w)
 {
     auto_err struct err err = {0};
+    int64_t passed_ms = clock_boottime_ms() - w->start_boot_ms;
     w->tx.now_ms = clock_wall_ms();
+    w->tx.aged_ms = w->start_ms + passed_ms;
+    if (w->tx.aged_ms > w->tx.now_ms)
+        w->tx.aged_ms = w->tx.now_ms;
     w->group_revision = 0;
     if (db_begin(w->db, &err) != 0) {
         fail_group(w, &err);

@@ -36,6 +36,7 @@ struct writer {
     size_t head, count, cap;
     bool stopping;
     struct writer_stats stats;
+    _Atomic uint64_t commits;
 
     /* The writer's thread alone, from here on. */
     struct tx tx;
@@ -49,6 +50,7 @@ struct writer {
     int64_t group_revision; /* of the group's last event */
     struct err job_err;     /* an event that could not be written fails its job */
     bool full;
+    int64_t start_ms, start_boot_ms; /* what `aged_ms` counts from: wall and CLOCK_BOOTTIME */
     int64_t pruned_revision;
     int64_t next_prune_ms, next_fill_ms;
 };

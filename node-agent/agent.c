@@ -42,6 +42,7 @@ static int open_spool(struct agent *agent, struct err *err)
 int agent_start(struct agent *agent, struct err *err)
 {
     const struct settings *set = &agent->settings;
+    agent->ops = &hv_host_ops;
     agent->hv = (struct hv_settings){.uri = set->libvirt_uri,
                                      .pool = set->pool,
                                      .pool_path = set->pool_path,
@@ -86,6 +87,7 @@ static void free_instances(struct agent *agent)
 void agent_stop(struct agent *agent)
 {
     agent->stopping = true;
+    __atomic_store_n(&agent->cancel, true, __ATOMIC_RELAXED);
     sync_wake(agent);
     sync_stop(agent);
     watch_stop(agent);

@@ -42,8 +42,9 @@ struct instance {
     struct desired *desired; /* NULL: none known */
     int64_t listed;          /* number of the last listing that had something of it */
     char disk[VOLUME_MAX], seed[VOLUME_MAX], base[VOLUME_MAX]; /* as its domain says */
-    bool look_wide;   /* its volumes must be listed: something may be left over */
-    int64_t ended_at; /* CLOCK_BOOTTIME ms of libvirt's last word that it stopped */
+    bool look_wide;            /* its volumes must be listed: something may be left over */
+    int64_t ended_at;          /* CLOCK_BOOTTIME ms of libvirt's last word that it stopped */
+    enum shutdown_by shutdown; /* and who began that; of the newest run */
     struct asking asking;
     /* Since the last success. */
     struct trouble trouble;
@@ -67,13 +68,15 @@ enum { BUCKETS = 1024 };
 struct agent {
     struct settings settings;
     struct hv_settings hv;
+    const struct host_ops *ops; /* what workers do on the host; tests have a model */
     struct spool *spool;
     struct work_pool *workers;
     struct images *images;
     struct report *report;
     struct sync *sync;
     struct watch *watch;
-    volatile bool stopping;
+    atomic_bool stopping;
+    volatile bool cancel; /* the same, for HTTP calls that are out */
     char boot_id[40];
     int64_t gid; /* guests' QEMU runs with this group: the one that may open /dev/kvm */
 
@@ -81,7 +84,8 @@ struct agent {
     struct instance *buckets[BUCKETS];
     char epoch[EPOCH_MAX]; /* last one seen */
     int64_t revision;
-    bool told; /* a full page was seen */
+    char mark[NODE_MARK_MAX + 1]; /* that came with it */
+    bool told;                    /* a full page was seen */
     struct desired_network *networks;
     size_t network_count;
     char *nat; /* rules in place, NULL: not known; guarded by nat_lock */
@@ -110,6 +114,8 @@ void network_release(struct desired_network *network);
 /* Makes the host's rules those of the networks we were told of, if they are not yet.
  * Without the lock. */
 int registry_nat(struct agent *agent, struct err *err);
+/* The same, also when nothing changed: somebody else may have taken them away. */
+int registry_nat_again(struct agent *agent, struct err *err);
 /* Notes what to report, and rouses the reporter when it is news. `desired` is what it was
  * observed against. */
 void registry_observe(struct agent *agent, struct instance *instance, const struct desired *desired,
@@ -124,6 +130,9 @@ void instance_stuck(void *agent, struct work_item *item, const char *call, int64
 /* What a listing says of it: reported, and worked on if it is not as it should be. The
  * lock held. */
 void instance_seen(struct agent *agent, struct instance *instance, const struct facts *facts);
+/* The same of a volume; one that no domain names may be a rest of something: its owner's
+ * next turn looks. After the listing's domains. */
+void instance_volume_seen(struct agent *agent, struct instance *instance, const char *name);
 /* Its environment for steps, on this connection. */
 struct step_env;
 void instance_env(struct agent *agent, void *hv, struct step_env *ret);
@@ -137,11 +146,28 @@ bool images_stop(struct agent *agent, int64_t ms);
 int images_load(struct agent *agent, struct hv *hv, struct err *err);
 bool images_ready(struct agent *agent, const char *sha256);
 /* Begins to fetch it unless that goes on; all instances are woken when it ends. A failure
- * is told once, then the next wish tries again. */
+ * stands for a while, then the next wish tries again; `err` tells it also then, with
+ * IMAGE_COMING. */
 enum image_state images_want(struct agent *agent, const struct desired_image *image,
                              struct err *err);
 /* Those that may be kept, from a full page; removes the others that nothing stands on. */
 void images_keep(struct agent *agent, const struct strings *sha256);
+/* Once more: what something stood on may be free by now. */
+void images_sweep(struct agent *agent);
+
+/* ---- mend.c: what somebody outside took away is put back; at each listing ---- */
+
+void mend_networks(struct agent *agent, void *host);
+void mend_rules(struct agent *agent);
+
+/* ---- space.c: what of the pool's disk is ours to give ---- */
+
+/* Bytes that instances' volumes take; cached images come out of what is reserved. */
+int64_t space_taken(const char *pool_path);
+/* And with what is free there. */
+int64_t space_ours(const char *pool_path);
+/* What to tell: the last word stands until it is off by more than a GiB and by 1 %. */
+int64_t space_settle(int64_t told_gib, int64_t gib);
 
 /* ---- watch.c ---- */
 
@@ -176,6 +202,10 @@ void sync_back_off(struct agent *agent, int64_t *delay_ms);
 /* A client for the controller; `token` NULL: none. */
 struct http_client;
 int agent_client(struct agent *agent, const char *token, struct http_client **ret, struct err *err);
+/* Whether a new token can be kept. */
+int agent_token_place(struct agent *agent, struct err *err);
+/* Whether this page came well before the wait was over, and told nothing. */
+bool sync_hasty(const struct desired_page *page, int64_t took_ms, int64_t wait_ms);
 /* This node's token as text in `out`; ERR_NOT_FOUND before it has joined. */
 int agent_token(struct agent *agent, struct buf *out, struct err *err);
 

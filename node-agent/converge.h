@@ -21,12 +21,17 @@ struct asking {
 
 enum { PRESS_AGAIN_MS = 5000 };
 
+/* Who shut QEMU down, as libvirt's event before its end told: SIGTERM, which is how a host
+ * that goes down ends it, looks like the guest's own doing otherwise. */
+enum shutdown_by { SHUTDOWN_UNSEEN, SHUTDOWN_BY_GUEST, SHUTDOWN_BY_HOST };
+
 struct situation {
     const struct desired_instance *desired; /* NULL: nobody told us of it */
     const char *epoch;                      /* of the desired state */
     const char *seed;                       /* file name that its seed should have */
     const struct facts *facts;
     struct asking asking;
+    enum shutdown_by shutdown; /* of the newest run */
     int64_t now;
     bool stuck;        /* a libvirt call on it is past its deadline and has not returned */
     bool seed_written; /* since the last look */
@@ -80,7 +85,7 @@ void converge_stamp(const struct situation *s, struct mark *ret);
 bool converge_stale(const struct situation *s);
 
 struct trouble {
-    bool final;
+    bool final; /* told as final: whoever waits need not; the agent goes on trying */
     char reason[LIMIT_REASON + 1]; /* "": none */
 };
 

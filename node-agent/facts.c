@@ -8,6 +8,7 @@
 #include "api/err.h"
 #include "api/mem.h"
 #include "api/types.h"
+#include "api/utf8.h"
 #include "node-agent/xml.h"
 
 static void read_mark(const xmlNode *root, struct facts *facts)
@@ -145,7 +146,7 @@ const char *path_file(const char *path)
 
 void text_copy(char *out, size_t size, const char *text)
 {
-    size_t len = text ? strnlen(text, size - 1) : 0;
+    size_t len = text ? utf8_cut(text, strlen(text), size - 1) : 0;
     if (len > 0)
         memcpy(out, text, len);
     out[len] = '\0';

@@ -83,7 +83,8 @@ void volume_image(const char *sha256, int format, char out[VOLUME_MAX]);
 bool volume_owner(const char *name, char id[ID_TEXT_MAX]);
 /* The last part of a path. */
 const char *path_file(const char *path);
-/* Cut to fit: a cut name matches nothing, which is what should become of it. */
+/* Cut to fit, no UTF-8 sequence in two: a cut name matches nothing, which is what should
+ * become of it. */
 void text_copy(char *out, size_t size, const char *text);
 
 bool facts_has_volume(const struct facts *facts, const char *name);

@@ -34,6 +34,8 @@ struct host_ops {
     int (*set_mark)(void *host, const char *id, const char *xml, bool live, struct err *err);
     int (*network_ensure)(void *host, const struct desired_network *network, const char *mac,
                           const char *address, struct err *err);
+    /* It is there, and up. */
+    int (*network_active)(void *host, const char *network, bool *ret, struct err *err);
     int (*lease_remove)(void *host, const char *network, const char *mac, const char *address,
                         struct err *err);
     int (*create)(void *host, const char *id, struct err *err); /* paused */

@@ -23,6 +23,7 @@ const struct host_ops hv_host_ops = {
     .set_title = hv_set_title,
     .set_mark = hv_set_mark,
     .network_ensure = hv_network_ensure,
+    .network_active = hv_network_active,
     .lease_remove = hv_lease_remove,
     .create = hv_create,
     .resume = hv_resume,

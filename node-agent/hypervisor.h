@@ -56,6 +56,8 @@ enum hv_event {
     HV_STARTED,
     HV_SUSPENDED,
     HV_RESUMED,
+    HV_SHUTDOWN_GUEST, /* QEMU begins to end: the guest powered itself off */
+    HV_SHUTDOWN_HOST,  /* or somebody on the host sent it SIGTERM */
     HV_STOPPED,
     HV_OTHER
 };

@@ -121,7 +121,7 @@ int64_t hv_started_at(const struct hv_settings *settings, const char *id)
 
 /* ---- watching ---- */
 
-static enum hv_event kind_of(int event)
+static enum hv_event kind_of(int event, int detail)
 {
     switch (event) {
     case VIR_DOMAIN_EVENT_DEFINED:
@@ -134,6 +134,10 @@ static enum hv_event kind_of(int event)
         return HV_SUSPENDED;
     case VIR_DOMAIN_EVENT_RESUMED:
         return HV_RESUMED;
+    case VIR_DOMAIN_EVENT_SHUTDOWN:
+        return detail == VIR_DOMAIN_EVENT_SHUTDOWN_GUEST  ? HV_SHUTDOWN_GUEST
+               : detail == VIR_DOMAIN_EVENT_SHUTDOWN_HOST ? HV_SHUTDOWN_HOST
+                                                          : HV_OTHER;
     case VIR_DOMAIN_EVENT_STOPPED:
     case VIR_DOMAIN_EVENT_CRASHED:
         return HV_STOPPED;
@@ -148,9 +152,8 @@ static int on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event
     const struct hv_watch *watch = ctx;
     char id[VIR_UUID_STRING_BUFLEN];
     (void)connection;
-    (void)detail;
     if (virDomainGetUUIDString(domain, id) == 0)
-        watch->event(watch->ctx, id, kind_of(event));
+        watch->event(watch->ctx, id, kind_of(event, detail));
     return 0;
 }
 

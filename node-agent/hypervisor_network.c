@@ -112,6 +112,14 @@ int hv_network_ensure(void *host, const struct desired_network *network, const c
     return update_lease(hv, found, VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, mac, address, err);
 }
 
+int hv_network_active(void *host, const char *id, bool *ret, struct err *err)
+{
+    struct hv *hv = host;
+    auto_network virNetworkPtr network = find_network(hv, id, err);
+    *ret = network && HV_CALL(hv, "network_is_active", virNetworkIsActive(network)) == 1;
+    return network || err->code == ERR_NONE ? 0 : -1;
+}
+
 int hv_lease_remove(void *host, const char *id, const char *mac, const char *address,
                     struct err *err)
 {

@@ -72,6 +72,7 @@ int hv_volume_shape(struct hv *hv, const struct look_for *what, struct facts *re
 int hv_volume_list(struct hv *hv, const char *id, struct facts *ret, struct err *err);
 int hv_network_ensure(void *host, const struct desired_network *network, const char *mac,
                       const char *address, struct err *err);
+int hv_network_active(void *host, const char *id, bool *ret, struct err *err);
 int hv_lease_remove(void *host, const char *network, const char *mac, const char *address,
                     struct err *err);
 

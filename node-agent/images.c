@@ -16,7 +16,9 @@
 #include "api/mem.h"
 #include "node-agent/agent.h"
 
-enum { FETCHERS = 2, IDLE_MS = 10000, TELL_FAILURE_MS = 1000, READ_BYTES = 1 << 20 };
+enum { FETCHERS = 2, IDLE_MS = 10000, READ_BYTES = 1 << 20 };
+/* A failure stands this long before the next try, longer with each in a row. */
+enum { STAND_MS = 1000, STAND_MOST_MS = 30000 };
 
 struct image {
     struct work_item work; /* first */
@@ -26,8 +28,10 @@ struct image {
     int64_t size;
     enum image_state state;
     bool wanted, unwanted; /* to fetch; to remove */
-    struct err failure;
+    bool condemned;        /* the controller has it no more: to remove once nothing uses it */
+    struct err failure;    /* of the last try, until one succeeds */
     int64_t failed_at;
+    int failures; /* in a row */
 };
 
 struct images {
@@ -90,7 +94,7 @@ static int download(struct agent *agent, const struct image *image, struct fetch
     struct http_call call = {.method = "GET",
                              .path = path.data,
                              .timeout_ms = -1,
-                             .cancel = &agent->stopping,
+                             .cancel = &agent->cancel,
                              .sink = on_bytes,
                              .sink_ctx = f};
     if (agent_token(agent, &token, err) || agent_client(agent, token.data, &client, err))
@@ -183,7 +187,7 @@ static int fetch(struct agent *agent, struct hv *hv, const struct image *image, 
 struct user_search {
     char name[VOLUME_MAX];
     const char *sha256;
-    bool used;
+    const char *used; /* why */
 };
 
 static void search_user(void *ctx, struct instance *instance)
@@ -192,12 +196,12 @@ static void search_user(void *ctx, struct instance *instance)
     const struct desired *desired = instance->desired;
     if (desired && desired->value.image.sha256 &&
         strcmp(desired->value.image.sha256, search->sha256) == 0 && !desired->value.deleted)
-        search->used = true;
+        search->used = "desired";
     if (strcmp(instance->base, search->name) == 0)
-        search->used = true;
-    /* Volumes without a domain: nobody knows what they stand on. */
-    if (instance->seen && instance->observed.quarantined && !instance->disk[0])
-        search->used = true;
+        search->used = "its disk stands on it";
+    /* Nobody knows what they stand on. */
+    if (instance->seen && instance->observed.quarantined && !instance->observed.name[0])
+        search->used = "volumes without a domain";
 }
 
 static bool is_used(struct agent *agent, const struct image *image)
@@ -207,7 +211,9 @@ static bool is_used(struct agent *agent, const struct image *image)
     pthread_mutex_lock(&agent->lock);
     registry_each(agent, search_user, &search);
     pthread_mutex_unlock(&agent->lock);
-    return search.used;
+    if (search.used)
+        log_debug("image.in_use", "sha256=%s why=\"%s\"", image->sha256, search.used);
+    return search.used != NULL;
 }
 
 /* The mark first: what is left of a broken-off removal is then an unfinished image. */
@@ -253,6 +259,30 @@ static void wake_waiting(void *ctx, struct instance *instance)
         work_wake(agent->workers, &instance->work);
 }
 
+static void note_failure(struct image *image, struct err *err)
+{
+    image->state = IMAGE_FAILED;
+    image->failed_at = clock_boottime_ms();
+    image->failures++;
+    err_move(&image->failure, err);
+}
+
+static void note_success(struct image *image)
+{
+    image->state = IMAGE_READY;
+    image->failures = 0;
+    err_clear(&image->failure);
+}
+
+static bool failure_stands(const struct image *image)
+{
+    int64_t ms = STAND_MS;
+    for (int i = 1; i < image->failures && ms < STAND_MOST_MS; i++)
+        ms *= 2;
+    return image->failure.code != ERR_NONE &&
+           clock_boottime_ms() < image->failed_at + (ms < STAND_MOST_MS ? ms : STAND_MOST_MS);
+}
+
 static void run(void *ctx, void *hv, struct worker *worker, struct work_item *item)
 {
     struct agent *agent = ctx;
@@ -273,9 +303,10 @@ static void run(void *ctx, void *hv, struct worker *worker, struct work_item *it
     if (r)
         log_warn("image.failed", "sha256=%s error=\"%s\"", image->sha256, err.msg);
     pthread_mutex_lock(&images->lock);
-    image->state = r ? IMAGE_FAILED : IMAGE_READY;
-    image->failed_at = clock_boottime_ms();
-    err_move(&image->failure, &err);
+    if (r)
+        note_failure(image, &err);
+    else
+        note_success(image);
     pthread_mutex_unlock(&images->lock);
     pthread_mutex_lock(&agent->lock);
     registry_each(agent, wake_waiting, agent);
@@ -286,11 +317,11 @@ static void on_stuck(void *ctx, struct work_item *item, const char *call, int64_
 {
     struct agent *agent = ctx;
     struct image *image = (struct image *)item;
+    auto_err struct err err = {0};
     log_warn("image.hung", "sha256=%s call=%s ms=%lld", image->sha256, call, (long long)ms);
     pthread_mutex_lock(&agent->images->lock);
-    image->state = IMAGE_FAILED;
-    image->failed_at = clock_boottime_ms();
-    err_set(&image->failure, ERR_HOST_TIMEOUT, "libvirt's call %s did not come back in time", call);
+    err_set(&err, ERR_HOST_TIMEOUT, "libvirt's call %s did not come back in time", call);
+    note_failure(image, &err);
     pthread_mutex_unlock(&agent->images->lock);
 }
 
@@ -427,10 +458,9 @@ enum image_state images_want(struct agent *agent, const struct desired_image *wa
     pthread_mutex_lock(&images->lock);
     struct image *image = get(images, wanted->sha256, wanted->format);
     enum image_state state = image->state;
-    if (state == IMAGE_FAILED && image->failure.code != ERR_NONE &&
-        clock_boottime_ms() < image->failed_at + TELL_FAILURE_MS) {
+    if (state != IMAGE_READY && image->failure.code != ERR_NONE)
         err_set(err, image->failure.code, "%s", image->failure.msg);
-    } else if (state == IMAGE_FAILED) {
+    if (state == IMAGE_FAILED && !failure_stands(image)) {
         state = image->state = IMAGE_COMING;
         image->wanted = true;
         image->format = wanted->format;
@@ -442,15 +472,26 @@ enum image_state images_want(struct agent *agent, const struct desired_image *wa
     return state;
 }
 
-void images_keep(struct agent *agent, const struct strings *sha256)
+void images_sweep(struct agent *agent)
 {
     struct images *images = agent->images;
     pthread_mutex_lock(&images->lock);
     for (struct image *image = images->first; image; image = image->next) {
-        if (image->state != IMAGE_READY || contains(sha256, image->sha256))
+        if (image->state != IMAGE_READY || !image->condemned)
             continue;
         image->unwanted = true;
         work_wake(images->pool, &image->work);
     }
     pthread_mutex_unlock(&images->lock);
+}
+
+/* An image that comes later is not condemned for not being in this page. */
+void images_keep(struct agent *agent, const struct strings *sha256)
+{
+    struct images *images = agent->images;
+    pthread_mutex_lock(&images->lock);
+    for (struct image *image = images->first; image; image = image->next)
+        image->condemned = !contains(sha256, image->sha256);
+    pthread_mutex_unlock(&images->lock);
+    images_sweep(agent);
 }

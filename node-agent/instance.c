@@ -11,7 +11,14 @@
 #include "node-agent/agent.h"
 #include "node-agent/steps.h"
 
-enum { STEPS_A_TURN = 64, ATTEMPTS = 5, RETRY_MS = 500, RETRY_MOST_MS = 30000 };
+/* RETRY_FINAL_MS: after what was told as final, half of it to one and a half. */
+enum {
+    STEPS_A_TURN = 64,
+    ATTEMPTS = 5,
+    RETRY_MS = 500,
+    RETRY_MOST_MS = 30000,
+    RETRY_FINAL_MS = 45000
+};
 
 struct turn {
     struct agent *agent;
@@ -78,7 +85,7 @@ static int64_t on_started_at(void *ctx, const char *id)
 
 void instance_env(struct agent *agent, void *hv, struct step_env *ret)
 {
-    *ret = (struct step_env){.host = {.ops = &hv_host_ops, .ctx = hv},
+    *ret = (struct step_env){.host = {.ops = agent->ops, .ctx = hv},
                              .virt = agent->info.virt,
                              .gid = agent->gid,
                              .pool_path = agent->settings.pool_path,
@@ -111,6 +118,7 @@ static void begin(struct turn *t, void *hv)
     instance_env(agent, hv, &t->env);
     t->desired = desired_ref(instance->desired);
     t->s.asking = instance->asking;
+    t->s.shutdown = instance->shutdown;
     t->s.stuck = work_stuck(agent->workers, &instance->work) > 0;
     t->trouble = instance->trouble;
     t->trouble_step = instance->trouble_step;
@@ -140,8 +148,10 @@ static void refresh(struct turn *t)
     bool changed = t->instance->desired != t->desired;
     if (changed) {
         t->trouble = t->instance->trouble;
+        t->trouble_step = t->instance->trouble_step;
         t->retry_at = t->instance->retry_at;
     }
+    t->s.shutdown = t->instance->shutdown;
     pthread_mutex_unlock(&t->agent->lock);
     if (!changed)
         return;
@@ -168,10 +178,32 @@ static void publish(struct turn *t, const struct decision *d)
     pthread_mutex_unlock(&t->agent->lock);
 }
 
-static bool is_final(const struct turn *t, const struct err *err, int attempts)
+/* What was not seen, and what only puts on record or ends, is never final: whoever waits
+ * for a stop must not be told that there will be none. */
+static bool may_be_final(const struct turn *t, enum step step)
 {
-    /* A deletion is tried for ever: nobody would finish it otherwise. */
+    /* A deletion has nobody else who would finish it. */
     if (!t->s.desired || t->s.desired->deleted)
+        return false;
+    switch (step) {
+    case STEP_NOTHING:
+    case STEP_WAIT:
+    case STEP_LIST:
+    case STEP_ASK:
+    case STEP_DESTROY:
+    case STEP_RECORD_END:
+    case STEP_STAMP:
+    case STEP_RETITLE:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* Final is only what is told; see struct trouble. */
+static bool is_final(const struct turn *t, enum step step, const struct err *err, int attempts)
+{
+    if (!may_be_final(t, step))
         return false;
     switch (err->code) {
     case ERR_UNAVAILABLE:
@@ -191,36 +223,79 @@ static bool is_final(const struct turn *t, const struct err *err, int attempts)
     }
 }
 
-static int64_t retry_in(int attempts)
+static int64_t retry_in(int attempts, bool final)
 {
     uint16_t dice;
-    int64_t ms = RETRY_MS;
+    int64_t ms = final ? RETRY_FINAL_MS : RETRY_MS;
     for (int i = 1; i < attempts && ms < RETRY_MOST_MS; i++)
         ms *= 2;
     random_bytes(&dice, sizeof dice);
     return ms / 2 + ms * dice / UINT16_MAX;
 }
 
-static void fail(struct turn *t, const struct decision *d, const struct err *err)
+/* When to try again. A guest that takes no press is forced in time all the same. */
+static int64_t retry_at(const struct turn *t, enum step step, int attempts)
+{
+    int64_t at = clock_boottime_ms() + retry_in(attempts, t->trouble.final);
+    int64_t forced = t->s.desired ? t->s.asking.since + t->s.desired->stop_timeout_ms : at;
+    return step == STEP_ASK && forced < at ? forced : at;
+}
+
+static void note_trouble(struct turn *t, enum step step, const struct err *err)
 {
     struct instance *instance = t->instance;
-    struct decision told = {.step = d->step == STEP_NOTHING ? STEP_WAIT : d->step};
     pthread_mutex_lock(&t->agent->lock);
     int attempts = ++instance->attempts;
-    int64_t at = clock_boottime_ms() + retry_in(attempts);
-    t->trouble.final = is_final(t, err, attempts);
-    snprintf(t->trouble.reason, sizeof t->trouble.reason, "%s", err->msg);
+    t->trouble.final = is_final(t, step, err, attempts);
+    text_copy(t->trouble.reason, sizeof t->trouble.reason, err->msg);
+    t->trouble_step = step;
+    t->retry_at = retry_at(t, step, attempts);
     if (!work_written_off(t->worker) && instance->desired == t->desired) {
         instance->trouble = t->trouble;
-        instance->trouble_step = d->step;
-        instance->retry_at = at;
+        instance->trouble_step = step;
+        instance->retry_at = t->retry_at;
     }
     pthread_mutex_unlock(&t->agent->lock);
     log_warn("instance.failed", "id=%s step=%s attempt=%d final=%d error=\"%s\"", instance->id,
-             step_names[d->step], attempts, t->trouble.final, err->msg);
+             step_names[step], attempts, t->trouble.final, err->msg);
+}
+
+static void fail(struct turn *t, const struct decision *d, const struct err *err)
+{
+    struct decision told = {.step = d->step == STEP_NOTHING ? STEP_WAIT : d->step};
+    note_trouble(t, d->step, err);
     publish(t, &told);
-    if (!t->trouble.final)
-        work_wake_at(t->agent->workers, &instance->work, at);
+    work_wake_at(t->agent->workers, &t->instance->work, t->retry_at);
+}
+
+/* The host could not be looked at: what was seen last still stands, and only the reason
+ * is news. Of what was never seen, or was seen to be gone, all that is known is the wish. */
+static void publish_unseen(struct turn *t)
+{
+    struct instance *instance = t->instance;
+    struct observed o = instance->observed;
+    if (!instance->seen || o.state == STATE_ABSENT) {
+        if (!t->desired)
+            return;
+        memset(&o, 0, sizeof o);
+        text_copy(o.id, sizeof o.id, instance->id);
+        o.state = STATE_PROVISIONING;
+        o.generation = t->s.desired->generation;
+    }
+    o.converged = o.final = false;
+    memset(o.reason, 0, sizeof o.reason);
+    text_copy(o.reason, sizeof o.reason, t->trouble.reason);
+    registry_observe(t->agent, instance, t->desired, &o);
+}
+
+static void fail_look(struct turn *t, const struct err *err)
+{
+    note_trouble(t, STEP_LIST, err);
+    pthread_mutex_lock(&t->agent->lock);
+    if (!work_written_off(t->worker))
+        publish_unseen(t);
+    pthread_mutex_unlock(&t->agent->lock);
+    work_wake_at(t->agent->workers, &t->instance->work, t->retry_at);
 }
 
 /* A step that had failed has now been done; or nothing is left to do. */
@@ -236,25 +311,44 @@ static void recover(struct turn *t, enum step step)
     pthread_mutex_unlock(&t->agent->lock);
 }
 
+/* Takes on itself to tell that `run` began; false when that is told. A hung worker and the
+ * one in its place may both come here. */
+static bool claim_run(struct turn *t, int64_t run, int64_t *ret_before)
+{
+    pthread_mutex_lock(&t->agent->lock);
+    *ret_before = t->instance->told_run;
+    t->instance->told_run = run;
+    pthread_mutex_unlock(&t->agent->lock);
+    return *ret_before != run;
+}
+
+static bool claim_gone(struct turn *t, bool gone)
+{
+    pthread_mutex_lock(&t->agent->lock);
+    bool before = t->instance->told_gone;
+    t->instance->told_gone = gone;
+    pthread_mutex_unlock(&t->agent->lock);
+    return !before;
+}
+
 /* Evidence that hangs on no step of this process: what ran before it began, what is gone. */
 static int witness_rest(struct turn *t, const struct decision *d, struct err *err)
 {
     struct instance *instance = t->instance;
     const struct facts *f = &t->facts;
+    int64_t before;
     bool about_to = f->power == HOST_PAUSED && f->pause == PAUSE_ASKED;
     bool runs = f->marked && f->power != HOST_OFF && !about_to && f->mark.started >= f->mark.run;
-    if (runs && f->mark.started != instance->told_run) {
-        if (step_witness_start(&t->env, f, err))
-            return -1;
-        instance->told_run = f->mark.started;
+    if (runs && claim_run(t, f->mark.started, &before) && step_witness_start(&t->env, f, err)) {
+        claim_run(t, before, &before);
+        return -1;
     }
     bool gone = d->step == STEP_NOTHING && t->desired && t->desired->value.deleted &&
                 !t->desired->value.adopt && !f->defined && f->volume_count == 0;
-    if (gone && !instance->told_gone) {
-        struct observation o = {.kind = OBS_GONE, .instance = instance->id};
-        if (on_witness(t->agent, &o, err))
-            return -1;
-        instance->told_gone = true;
+    struct observation o = {.kind = OBS_GONE, .instance = instance->id};
+    if (gone && claim_gone(t, true) && on_witness(t->agent, &o, err)) {
+        claim_gone(t, false);
+        return -1;
     }
     return 0;
 }
@@ -284,6 +378,9 @@ static bool fetch(struct turn *t, const struct decision *d)
         fail(t, d, &err);
         return false;
     default:
+        /* While it is tried once more, why the last try failed is what there is to tell. */
+        if (!t->trouble.reason[0])
+            text_copy(t->trouble.reason, sizeof t->trouble.reason, err.msg);
         publish(t, d);
         return false;
     }
@@ -301,14 +398,16 @@ static void note_asking(struct turn *t)
 static bool advance(struct turn *t)
 {
     auto_err struct err err = {0};
+    int64_t before;
     t->s.now = clock_boottime_ms();
     struct decision d = converge(&t->s);
     if (witness_rest(t, &d, &err)) {
         fail(t, &d, &err);
         return false;
     }
-    bool given_up = t->trouble.final && d.step != STEP_NOTHING && d.step != STEP_RECORD_END;
-    if (given_up || d.step == STEP_NOTHING || d.step == STEP_WAIT || d.step == STEP_REFUSE) {
+    if (t->facts.image_ready && t->trouble_step == STEP_FETCH)
+        recover(t, STEP_FETCH);
+    if (d.step == STEP_NOTHING || d.step == STEP_WAIT || d.step == STEP_REFUSE) {
         settle(t, &d);
         return false;
     }
@@ -329,9 +428,24 @@ static bool advance(struct turn *t)
         return false;
     }
     if (d.step == STEP_RESUME)
-        t->instance->told_run = t->facts.mark.started;
+        claim_run(t, t->facts.mark.started, &before);
     recover(t, d.step);
     return true;
+}
+
+/* That nothing is there is only known with all volumes. One that is to be made here looks
+ * into the storage pool anyway. */
+static bool must_list(const struct turn *t)
+{
+    const struct desired_instance *d = t->s.desired;
+    return !t->facts.defined && !t->facts.listed && (!d || d->deleted || d->adopt);
+}
+
+static int look(struct turn *t, struct err *err)
+{
+    if (step_look(&t->env, &t->s, t->wide, &t->facts, err))
+        return -1;
+    return must_list(t) ? step_look(&t->env, &t->s, true, &t->facts, err) : 0;
 }
 
 void instance_run(void *ctx, void *hv, struct worker *worker, struct work_item *item)
@@ -339,10 +453,9 @@ void instance_run(void *ctx, void *hv, struct worker *worker, struct work_item *
     struct turn t = {.agent = ctx, .instance = (struct instance *)item, .worker = worker};
     auto_err struct err err = {0};
     begin(&t, hv);
-    if (step_look(&t.env, &t.s, t.wide, &t.facts, &err)) {
-        struct decision none = {.step = STEP_LIST};
+    if (look(&t, &err)) {
         if (!work_written_off(worker))
-            fail(&t, &none, &err);
+            fail_look(&t, &err);
         desired_unref(t.desired);
         return;
     }
@@ -370,28 +483,58 @@ void instance_stuck(void *ctx, struct work_item *item, const char *call, int64_t
     pthread_mutex_unlock(&agent->lock);
 }
 
-void instance_seen(struct agent *agent, struct instance *instance, const struct facts *facts)
+/* Reports it as listed, and lets a worker have a turn if it is not as it should be. What
+ * a worker is busy with is its to tell, unless nothing was ever told: a full report must
+ * lack nothing that is there. */
+static void judge_listed(struct agent *agent, struct instance *instance, struct facts *facts)
 {
     struct observed observed;
-    struct facts assumed = *facts;
     struct desired *desired = instance->desired;
     struct situation s = {.desired = desired ? &desired->value : NULL,
                           .epoch = desired ? desired->epoch : "",
                           .seed = desired ? desired->seed : "",
-                          .facts = &assumed,
+                          .facts = facts,
                           .asking = instance->asking,
+                          .shutdown = instance->shutdown,
                           .now = clock_boottime_ms()};
+    bool busy = work_running(agent->workers, &instance->work) || instance->hung[0];
+    if (busy && instance->seen)
+        return;
+    struct decision d = converge(&s);
+    bool lacks = desired && d.step != STEP_NOTHING;
+    if (lacks && !busy)
+        work_wake(agent->workers, &instance->work);
+    if (lacks && instance->seen)
+        return;
+    if (busy)
+        d = (struct decision){.step = STEP_WAIT};
+    observe(&s, &d, &instance->trouble, agent->told, &observed);
+    registry_observe(agent, instance, desired, &observed);
+}
+
+void instance_seen(struct agent *agent, struct instance *instance, const struct facts *facts)
+{
+    struct facts assumed = *facts;
     text_copy(instance->disk, sizeof instance->disk, facts->disk);
     text_copy(instance->seed, sizeof instance->seed, facts->seed);
     text_copy(instance->base, sizeof instance->base, facts->base);
-    if (work_running(agent->workers, &instance->work) || instance->hung[0])
-        return;
     assumed.shape = DISK_GOOD;
-    struct decision d = converge(&s);
-    if (desired && d.step != STEP_NOTHING && !instance->trouble.final) {
-        work_wake(agent->workers, &instance->work);
+    judge_listed(agent, instance, &assumed);
+}
+
+void instance_volume_seen(struct agent *agent, struct instance *instance, const char *name)
+{
+    struct facts facts = {0};
+    bool known = strcmp(name, instance->disk) == 0 || strcmp(name, instance->seed) == 0;
+    if (known)
         return;
+    if (!work_running(agent->workers, &instance->work)) {
+        instance->look_wide = true;
+        work_wake(agent->workers, &instance->work);
     }
-    observe(&s, &d, &instance->trouble, agent->told, &observed);
-    registry_observe(agent, instance, desired, &observed);
+    if (instance->seen)
+        return;
+    text_copy(facts.id, sizeof facts.id, instance->id);
+    facts_add_volume(&facts, name);
+    judge_listed(agent, instance, &facts);
 }

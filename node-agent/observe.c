@@ -23,6 +23,8 @@ int converge_cause(const struct situation *s)
         return f->mark.cause;
     if (f->end_cause == CAUSE_GUEST && end_was_asked(s))
         return CAUSE_ASKED;
+    if (f->end_cause == CAUSE_GUEST && s->shutdown == SHUTDOWN_BY_HOST)
+        return CAUSE_UNSEEN;
     return f->end_cause == CAUSE_NONE ? CAUSE_UNSEEN : f->end_cause;
 }
 
@@ -39,10 +41,22 @@ static int state_off(const struct situation *s, int cause)
     bool by_itself = cause == CAUSE_GUEST || cause == CAUSE_ASKED || cause == CAUSE_NONE;
     if (by_itself || (d && !wanted))
         return STATE_STOPPED;
-    return cause == CAUSE_CRASHED || wanted ? STATE_CRASHED : STATE_STOPPED;
+    /* Before anything is desired (the agent has just begun) the metadata's word counts. */
+    bool forced = cause == CAUSE_FORCED && !d;
+    return forced ? STATE_STOPPED : STATE_CRASHED;
 }
 
-static int state_of(const struct situation *s, int cause)
+/* Nothing of it is there, and all places were looked into. A tombstone's last step is done
+ * and no call on it is out. Everything is freed upon this word, so it needs proof. */
+static bool gone_for_sure(const struct situation *s, const struct decision *next)
+{
+    const struct facts *f = s->facts;
+    bool ours = s->desired && s->desired->deleted && !s->desired->adopt;
+    return !f->defined && f->listed && f->volume_count == 0 && !s->stuck &&
+           next->step == STEP_NOTHING && (!ours || s->cleaned);
+}
+
+static int state_of(const struct situation *s, const struct decision *next, int cause)
 {
     const struct facts *f = s->facts;
     if (f->power != HOST_OFF) {
@@ -54,7 +68,9 @@ static int state_of(const struct situation *s, int cause)
         return state_off(s, cause);
     if (s->desired && !s->desired->deleted && !s->desired->adopt)
         return STATE_PROVISIONING;
-    return f->volume_count > 0 ? STATE_STOPPED : STATE_ABSENT;
+    if (f->volume_count > 0)
+        return STATE_STOPPED;
+    return gone_for_sure(s, next) ? STATE_ABSENT : STATE_PROVISIONING;
 }
 
 /* A size that only a stopped guest can get. */
@@ -110,12 +126,13 @@ void observe(const struct situation *s, const struct decision *d, const struct t
     copy_facts(f, ret);
     ret->generation = s->desired && !stale ? s->desired->generation : f->mark.generation;
     ret->cause = converge_cause(s);
-    ret->state = state_of(s, ret->cause);
+    ret->state = state_of(s, d, ret->cause);
     ret->final = refused || trouble->final;
     if (ret->final && f->power == HOST_OFF)
         ret->state = STATE_ERROR;
-    ret->converged = s->desired && !stale && d->step == STEP_NOTHING &&
-                     trouble->reason[0] == '\0' && !size_waits(s);
+    ret->converged = s->desired && !stale && d->step == STEP_NOTHING && !s->stuck &&
+                     (f->defined || gone_for_sure(s, d)) && trouble->reason[0] == '\0' &&
+                     !size_waits(s);
     ret->quarantined = !s->desired && (told || !f->marked) && ret->state != STATE_ABSENT;
     text_copy(ret->reason, sizeof ret->reason,
               trouble->reason[0] ? trouble->reason : explain(s, d));

@@ -64,11 +64,13 @@ void registry_each(struct agent *agent, void (*each)(void *ctx, struct instance 
     }
 }
 
-/* Gone, told, and taken by the controller. */
+/* Gone for sure, told, and taken by the controller. */
 static bool is_done(const struct instance *instance)
 {
-    return (!instance->desired || instance->desired->value.deleted) && instance->seen &&
-           instance->observed.state == STATE_ABSENT && instance->reported >= instance->changed;
+    const struct desired *desired = instance->desired;
+    bool wanted = desired && (!desired->value.deleted || !instance->observed.converged);
+    return !wanted && instance->seen && instance->observed.state == STATE_ABSENT &&
+           instance->reported >= instance->changed && !instance->trouble.reason[0];
 }
 
 void registry_tidy(struct agent *agent)
@@ -158,6 +160,15 @@ int registry_nat(struct agent *agent, struct err *err)
     return r;
 }
 
+int registry_nat_again(struct agent *agent, struct err *err)
+{
+    pthread_mutex_lock(&agent->nat_lock);
+    free(agent->nat);
+    agent->nat = NULL;
+    pthread_mutex_unlock(&agent->nat_lock);
+    return registry_nat(agent, err);
+}
+
 /* ---- a page ---- */
 
 /* Takes the row out of the page, which keeps zeroes. */
@@ -231,17 +242,18 @@ void registry_apply(struct agent *agent, struct desired_page *page)
         put_network(agent, &networks[i]);
     if (page->full)
         drop_others(agent, page);
-    char before[EPOCH_MAX];
+    char before[EPOCH_MAX], ignored_mark[NODE_MARK_MAX + 1];
     int64_t ignored;
     text_copy(before, sizeof before, agent->epoch);
     if (!before[0])
-        spool_noted(agent->spool, before, &ignored); /* by our forerunner, whom we report for */
+        spool_noted(agent->spool, before, &ignored, ignored_mark); /* by our forerunner */
     if (strcmp(before, page->epoch) != 0) {
         log_info("sync.epoch", "epoch=%s before=%s", page->epoch, before[0] ? before : "none");
         registry_each(agent, owe, NULL);
     }
     text_copy(agent->epoch, sizeof agent->epoch, page->epoch);
     agent->revision = page->revision;
+    text_copy(agent->mark, sizeof agent->mark, page->mark ? page->mark : "");
     agent->told = agent->told || page->full;
     for (size_t i = 0; i < page->instances.count; i++) {
         if (!id_valid(rows[i].id)) {

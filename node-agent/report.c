@@ -19,7 +19,7 @@
 #include "node-agent/agent.h"
 #include "node-agent/console.h"
 
-enum { COALESCE_MS = 4, CONSOLE_QUEUE = 32, POST_MS = 30000 };
+enum { COALESCE_MS = 4, CONSOLE_QUEUE = 32, CONSOLES_A_TURN = 2, POST_MS = 30000 };
 
 struct report {
     struct agent *agent;
@@ -41,6 +41,7 @@ struct report {
 struct gathering {
     bool full;
     int64_t upto;
+    struct node_capacity capacity;
     struct observed *items;
     size_t count, room;
 };
@@ -89,14 +90,16 @@ static struct observed_instance *wire_instances(struct gathering *g)
 }
 
 /* The epoch and revision of this process, or what its forerunner had noted. */
-static void seen_revision(struct agent *agent, char epoch[EPOCH_MAX], int64_t *ret_revision)
+static void seen_revision(struct agent *agent, char epoch[EPOCH_MAX], int64_t *ret_revision,
+                          char mark[NODE_MARK_MAX + 1])
 {
     pthread_mutex_lock(&agent->lock);
     text_copy(epoch, EPOCH_MAX, agent->epoch);
     *ret_revision = agent->revision;
+    text_copy(mark, NODE_MARK_MAX + 1, agent->mark);
     pthread_mutex_unlock(&agent->lock);
     if (!epoch[0])
-        spool_noted(agent->spool, epoch, ret_revision);
+        spool_noted(agent->spool, epoch, ret_revision, mark);
 }
 
 static void encode(struct report *report, struct gathering *g, struct observation *observations,
@@ -104,7 +107,7 @@ static void encode(struct report *report, struct gathering *g, struct observatio
 {
     static char version[] = MINICLOUD_VERSION;
     struct agent *agent = report->agent;
-    char epoch[EPOCH_MAX];
+    char epoch[EPOCH_MAX], mark[NODE_MARK_MAX + 1];
     autofree struct observed_instance *instances = wire_instances(g);
     struct node_report r = {.protocol = NODE_PROTOCOL,
                             .version = version,
@@ -114,11 +117,12 @@ static void encode(struct report *report, struct gathering *g, struct observatio
                             .boottime_ms = clock_boottime_ms(),
                             .wall_ms = clock_wall_ms(),
                             .full = g->full,
-                            .capacity = agent->capacity,
+                            .capacity = g->capacity,
                             .instances = {instances, g->count},
                             .observations = {observations, observation_count}};
-    seen_revision(agent, epoch, &r.revision);
+    seen_revision(agent, epoch, &r.revision, mark);
     r.epoch = or_null(epoch);
+    r.mark = or_null(mark);
     struct json_writer w = JSON_WRITER(out);
     wire_encode(&node_report_wire, &r, &w, NULL);
 }
@@ -159,7 +163,7 @@ static int post(struct report *report, const struct buf *body, struct http_answe
                              .body = body->data,
                              .body_len = body->len,
                              .timeout_ms = POST_MS,
-                             .cancel = &agent->stopping};
+                             .cancel = &agent->cancel};
     if (!report->client && agent_client(agent, report->token, &report->client, err))
         return -1;
     if (http_client_call(report->client, &call, answer, err))
@@ -179,6 +183,7 @@ static int send_report(struct report *report, bool full, struct err *err)
     struct observation *batch = spool_batch(agent->spool, &count);
     pthread_mutex_lock(&agent->lock);
     g.upto = agent->changes;
+    g.capacity = agent->capacity;
     registry_each(agent, gather, &g);
     pthread_mutex_unlock(&agent->lock);
     encode(report, &g, batch, count, &body);
@@ -220,7 +225,7 @@ static void answer_console(struct report *report, const struct console_request *
                              .body = tail.data ? tail.data : "",
                              .body_len = tail.len,
                              .timeout_ms = POST_MS,
-                             .cancel = &agent->stopping};
+                             .cancel = &agent->cancel};
     if (!report->client && agent_client(agent, report->token, &report->client, &err))
         return;
     if (http_client_call(report->client, &call, &answer, &err) || http_answer_err(&answer, &err))
@@ -242,10 +247,13 @@ static bool next_console(struct report *report, struct console_request *ret)
     return any;
 }
 
+/* A few each turn: consoles must not hold up what the controller waits to hear. */
 static void answer_consoles(struct report *report)
 {
     struct console_request request;
-    while (!report->agent->stopping && next_console(report, &request)) {
+    for (int i = 0; i < CONSOLES_A_TURN; i++) {
+        if (report->agent->stopping || !next_console(report, &request))
+            return;
         answer_console(report, &request);
         free(request.id);
         free(request.instance);
@@ -300,10 +308,10 @@ static void *report_run(void *arg)
         /* Under load let a few changes come together; the first goes out at once. */
         if (clock_boottime_ms() - report->posted_at < COALESCE_MS)
             usleep(COALESCE_MS * 1000);
-        answer_consoles(report);
         if (send_report(report, full, &err) == 0) {
             delay = 0;
             after_success(report, full);
+            answer_consoles(report);
             continue;
         }
         if (!report->agent->stopping)

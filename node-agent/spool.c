@@ -2,7 +2,7 @@
  *   S <incarnation> <last sequence>          first line
  *   O <observation's fields>
  *   A <acknowledged sequence>
- *   R <epoch> <revision>
+ *   R <epoch> <revision> [<mark>]
  * It is rewritten as a whole when little of it is still needed. */
 #include "node-agent/spool.h"
 
@@ -42,6 +42,7 @@ struct spool {
     int64_t count;
     char epoch[256];
     int64_t revision;
+    char mark[NODE_MARK_MAX + 1]; /* without blanks */
 };
 
 static uint32_t checksum(const char *text, size_t len)
@@ -73,7 +74,8 @@ static void print_head(const struct spool *spool, struct buf *out)
     auto_buf struct buf head = {0}, note = {0};
     buf_printf(&head, "S %s %" PRId64, spool->incarnation, spool->last);
     seal(out, &head);
-    buf_printf(&note, "R %s %" PRId64, spool->epoch[0] ? spool->epoch : "-", spool->revision);
+    buf_printf(&note, "R %s %" PRId64 " %s", spool->epoch[0] ? spool->epoch : "-", spool->revision,
+               spool->mark);
     seal(out, &note);
 }
 
@@ -137,7 +139,10 @@ static bool read_line(struct spool *spool, const char *line)
         spool->acknowledged = number > spool->acknowledged ? number : spool->acknowledged;
         return true;
     case 'R':
-        if (sscanf(line, "R %255s %" SCNd64, spool->epoch, &spool->revision) != 2)
+        spool->mark[0] = '\0';
+        number =
+            sscanf(line, "R %255s %" SCNd64 " %40s", spool->epoch, &spool->revision, spool->mark);
+        if (number < 2)
             return false;
         if (strcmp(spool->epoch, "-") == 0)
             spool->epoch[0] = '\0';
@@ -385,24 +390,27 @@ bool spool_pending(struct spool *spool)
     return pending;
 }
 
-void spool_note(struct spool *spool, const char *epoch, int64_t revision)
+void spool_note(struct spool *spool, const char *epoch, int64_t revision, const char *mark)
 {
     auto_buf struct buf line = {0};
     pthread_mutex_lock(&spool->lock);
     if (revision != spool->revision || strcmp(epoch, spool->epoch) != 0) {
         snprintf(spool->epoch, sizeof spool->epoch, "%s", epoch);
         spool->revision = revision;
-        buf_printf(&line, "R %s %" PRId64, epoch, revision);
+        snprintf(spool->mark, sizeof spool->mark, "%s", mark ? mark : "");
+        buf_printf(&line, "R %s %" PRId64 " %s", epoch, revision, spool->mark);
         append_quietly(spool, &line);
         compact_if_worth(spool);
     }
     pthread_mutex_unlock(&spool->lock);
 }
 
-void spool_noted(struct spool *spool, char epoch[256], int64_t *ret_revision)
+void spool_noted(struct spool *spool, char epoch[256], int64_t *ret_revision,
+                 char mark[NODE_MARK_MAX + 1])
 {
     pthread_mutex_lock(&spool->lock);
     snprintf(epoch, 256, "%s", spool->epoch);
     *ret_revision = spool->revision;
+    snprintf(mark, NODE_MARK_MAX + 1, "%s", spool->mark);
     pthread_mutex_unlock(&spool->lock);
 }

@@ -35,8 +35,9 @@ void spool_acknowledge(struct spool *spool, const char *incarnation, int64_t seq
 bool spool_pending(struct spool *spool);
 
 /* Not synced: a power cut also ends everything that an old revision could hurt. */
-void spool_note(struct spool *spool, const char *epoch, int64_t revision);
+void spool_note(struct spool *spool, const char *epoch, int64_t revision, const char *mark);
 /* "" and 0 when nothing was noted. */
-void spool_noted(struct spool *spool, char epoch[256], int64_t *ret_revision);
+void spool_noted(struct spool *spool, char epoch[256], int64_t *ret_revision,
+                 char mark[NODE_MARK_MAX + 1]);
 
 #endif

@@ -282,7 +282,7 @@ int step_look(const struct step_env *env, const struct situation *s, bool list, 
 {
     const struct desired_instance *d = s->desired;
     char disk[VOLUME_MAX], base[VOLUME_MAX], id[ID_TEXT_MAX];
-    bool image_ready = facts->image_ready, network_ready = facts->network_ready;
+    struct facts seen; /* a look that breaks off must not leave half of what it saw */
     text_copy(id, sizeof id, facts->id);
     struct look_for what = {.id = id, .list = list};
     if (d && !d->deleted && !d->adopt && d->image.sha256) {
@@ -291,10 +291,11 @@ int step_look(const struct step_env *env, const struct situation *s, bool list, 
         what.disk = disk;
         what.base = base;
     }
-    if (env->host.ops->look(env->host.ctx, &what, facts, err))
+    if (env->host.ops->look(env->host.ctx, &what, &seen, err))
         return -1;
-    facts->image_ready = image_ready;
-    facts->network_ready = network_ready;
+    seen.image_ready = facts->image_ready;
+    seen.network_ready = facts->network_ready;
+    *facts = seen;
     return 0;
 }
 

@@ -18,6 +18,8 @@
 #include "node-agent/agent.h"
 
 enum { BACKOFF_MS = 100, BACKOFF_MOST_MS = 5000, POLL_SLACK_MS = 15000, TOKEN_MAX = 4096 };
+/* Doubled before it is waited for, half of that to one and a half: at least a second. */
+enum { HASTY_MS = 1000 };
 
 struct sync {
     struct agent *agent;
@@ -26,6 +28,7 @@ struct sync {
     pthread_cond_t changed;
     struct http_client *client;
     bool complained;
+    int hasty; /* pages in a row that came early and told nothing */
 };
 
 /* ---- shared with the other threads ---- */
@@ -109,6 +112,17 @@ static int keep_token(struct agent *agent, const struct http_answer *answer, str
     return r;
 }
 
+/* Each join takes the last token away: a node that could not keep its new one would join
+ * for ever. So it is tried out first, with a file beside it. */
+int agent_token_place(struct agent *agent, struct err *err)
+{
+    autofree char *probe = xasprintf("%s.probe", agent->settings.token_file);
+    if (file_write("token_probe", probe, "", 0, 0600, err) ||
+        file_unlink("token_probe", probe, err))
+        return err_context(err, "this node's token could not be kept");
+    return 0;
+}
+
 static int join(struct agent *agent, struct err *err)
 {
     auto_buf struct buf token = {0}, body = {0};
@@ -116,12 +130,14 @@ static int join(struct agent *agent, struct err *err)
     struct http_client *client = NULL;
     if (read_token(agent->settings.join_token_file, &token, err))
         return err_context(err, "this node has not joined yet, and needs a join token");
+    if (agent_token_place(agent, err))
+        return -1;
     describe_self(agent, &body);
     struct http_call call = {.method = "POST",
                              .path = "/v1/nodes",
                              .body = body.data,
                              .body_len = body.len,
-                             .cancel = &agent->stopping};
+                             .cancel = &agent->cancel};
     if (agent_client(agent, token.data, &client, err))
         return -1;
     int r = http_client_call(client, &call, &answer, err);
@@ -173,12 +189,14 @@ static int ask(struct sync *sync, struct desired_page *page, struct err *err)
     /* Only this thread changes them. */
     buf_puts(&path, "/v1/node/desired?epoch=");
     http_encode(&path, agent->epoch);
+    buf_puts(&path, "&mark=");
+    http_encode(&path, agent->mark);
     buf_printf(&path, "&after=%lld&wait=%llds", (long long)agent->revision,
                (long long)(agent->settings.poll_wait / 1000));
     struct http_call call = {.method = "GET",
                              .path = path.data,
                              .timeout_ms = (int)(agent->settings.poll_wait + POLL_SLACK_MS),
-                             .cancel = &agent->stopping};
+                             .cancel = &agent->cancel};
     if (http_client_call(sync->client, &call, &answer, err) || http_answer_err(&answer, err))
         return -1;
     if (answer.body.len == 0)
@@ -200,7 +218,7 @@ static void take_page(struct agent *agent, struct desired_page *page)
     /* At once, not with the next start: guests may run already. */
     if (page->networks.count > 0 && registry_nat(agent, &err))
         log_warn("network.rules", "error=\"%s\"", err.msg);
-    spool_note(agent->spool, page->epoch, page->revision);
+    spool_note(agent->spool, page->epoch, page->revision, page->mark);
     for (size_t i = 0; i < page->console.count; i++)
         report_console(agent, &consoles[i]);
     if (page->full)
@@ -228,6 +246,25 @@ static void complain(struct sync *sync, const struct err *err)
              sync->agent->settings.controller, err->msg);
 }
 
+bool sync_hasty(const struct desired_page *page, int64_t took_ms, int64_t wait_ms)
+{
+    return !page->full && page->instances.count == 0 && page->console.count == 0 &&
+           took_ms < wait_ms / 2;
+}
+
+/* After a page. One that tells nothing may come early now and then, but not all the time. */
+static void after_page(struct sync *sync, bool hasty, int64_t *delay)
+{
+    enum { FREE = 2 };
+    sync->hasty = hasty ? sync->hasty + 1 : 0;
+    if (sync->hasty <= FREE) {
+        *delay = 0;
+        return;
+    }
+    *delay = *delay < HASTY_MS ? HASTY_MS : *delay;
+    sync_back_off(sync->agent, delay);
+}
+
 static void *sync_run(void *arg)
 {
     struct sync *sync = arg;
@@ -246,19 +283,23 @@ static void *sync_run(void *arg)
         return NULL;
     while (!agent->stopping) {
         struct desired_page page = {0};
+        int64_t began = clock_boottime_ms();
         err_clear(&err);
         if (ask(sync, &page, &err) == 0) {
+            bool hasty = sync_hasty(&page, clock_boottime_ms() - began, agent->settings.poll_wait);
             bool past = from_the_past(agent, &page);
             sync->complained = false;
             if (!past)
                 take_page(agent, &page);
             wire_release(&desired_page_wire, &page);
             if (!past) {
-                delay = 0;
+                after_page(sync, hasty, &delay);
                 continue;
             }
         } else {
             complain(sync, &err);
+            if (err.code == ERR_CONFLICT) /* the same, seen by the mark: it must hear of it */
+                report_full(agent);
         }
         sync_back_off(agent, &delay);
     }

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 
 #include "api/clock.h"
@@ -40,19 +39,38 @@ static void no_guard_end(void *ctx)
 
 /* ---- from libvirt's event thread ---- */
 
+static void note_event(struct instance *instance, enum hv_event event)
+{
+    switch (event) {
+    case HV_STARTED:
+        instance->ended_at = 0;
+        instance->shutdown = SHUTDOWN_UNSEEN;
+        break;
+    case HV_SHUTDOWN_GUEST:
+        instance->shutdown = SHUTDOWN_BY_GUEST;
+        break;
+    case HV_SHUTDOWN_HOST:
+        instance->shutdown = SHUTDOWN_BY_HOST;
+        break;
+    case HV_STOPPED:
+        instance->ended_at = clock_boottime_ms();
+        break;
+    default:
+        break;
+    }
+}
+
 static void on_event(void *ctx, const char *id, enum hv_event event)
 {
     struct watch *watch = ctx;
     struct agent *agent = watch->agent;
     bool own = event == HV_DEFINED || event == HV_STARTED || event == HV_SUSPENDED ||
-               event == HV_RESUMED || event == HV_OTHER;
+               event == HV_RESUMED || event == HV_SHUTDOWN_GUEST || event == HV_SHUTDOWN_HOST ||
+               event == HV_OTHER;
     log_debug("libvirt.event", "id=%s kind=%d", id, event);
     pthread_mutex_lock(&agent->lock);
     struct instance *instance = registry_get(agent, id);
-    if (event == HV_STOPPED)
-        instance->ended_at = clock_boottime_ms();
-    else if (event == HV_STARTED)
-        instance->ended_at = 0;
+    note_event(instance, event);
     /* What our own worker is doing just now is no news. */
     if (!own || !work_running(agent->workers, &instance->work))
         work_wake(agent->workers, &instance->work);
@@ -80,7 +98,6 @@ static void on_domain(void *ctx, const struct facts *facts)
     pthread_mutex_unlock(&agent->lock);
 }
 
-/* A volume that no domain names may be a rest of something: its owner's next turn looks. */
 static void on_volume(void *ctx, const char *name)
 {
     struct agent *agent = ctx;
@@ -89,12 +106,8 @@ static void on_volume(void *ctx, const char *name)
         return;
     pthread_mutex_lock(&agent->lock);
     struct instance *instance = registry_get(agent, id);
-    bool known = strcmp(name, instance->disk) == 0 || strcmp(name, instance->seed) == 0;
     instance->listed = agent->listing;
-    if (!known && !work_running(agent->workers, &instance->work)) {
-        instance->look_wide = true;
-        work_wake(agent->workers, &instance->work);
-    }
+    instance_volume_seen(agent, instance, name);
     pthread_mutex_unlock(&agent->lock);
 }
 
@@ -121,6 +134,9 @@ static int list(struct watch *watch, struct err *err)
     registry_each(agent, check_listed, agent);
     registry_tidy(agent);
     pthread_mutex_unlock(&agent->lock);
+    images_sweep(agent);
+    mend_networks(agent, watch->hv);
+    mend_rules(agent);
     report_full(agent);
     return 0;
 }
@@ -134,15 +150,12 @@ static int64_t less(int64_t what, int64_t reserved)
 
 static void measure(struct agent *agent, const struct hv_info *info)
 {
-    struct statvfs fs = {0};
     const struct settings *set = &agent->settings;
-    int64_t disk = 0;
-    if (statvfs(set->pool_path, &fs) == 0)
-        disk = (int64_t)((uint64_t)fs.f_blocks * fs.f_frsize >> 30);
+    int64_t disk = less(space_ours(set->pool_path) >> 30, set->reserved_disk_gib);
     struct node_capacity capacity = {.cpus =
                                          less(info->cpus, set->reserved_cpus) * set->cpu_overcommit,
                                      .memory_mib = less(info->memory_mib, set->reserved_memory_mib),
-                                     .disk_gib = less(disk, set->reserved_disk_gib),
+                                     .disk_gib = space_settle(agent->capacity.disk_gib, disk),
                                      .virt = info->virt};
     pthread_mutex_lock(&agent->lock);
     agent->info = *info;
@@ -153,7 +166,7 @@ static void measure(struct agent *agent, const struct hv_info *info)
 static void wake_troubled(void *ctx, struct instance *instance)
 {
     struct agent *agent = ctx;
-    if (!instance->trouble.reason[0] || instance->trouble.final)
+    if (!instance->trouble.reason[0])
         return;
     instance->retry_at = 0;
     work_wake(agent->workers, &instance->work);
@@ -219,11 +232,11 @@ static void stay(struct watch *watch, int64_t *delay)
     *delay = 0;
     while (wait_for_news(watch)) {
         struct hv_info info = agent->info;
+        measure(agent, &info); /* for the full report after the listing */
         if (list(watch, &err)) {
             complain(watch, &err);
             return;
         }
-        measure(agent, &info);
     }
     if (!agent->stopping)
         log_warn("libvirt.lost", "uri=%s", agent->settings.libvirt_uri);

@@ -267,14 +267,17 @@ static bool write_off_one(struct work_pool *pool, int64_t now, int64_t *next)
         if (item) {
             item->stuck++;
             item->running = item->again = false;
+            item->pinned = true; /* the call may come back meanwhile */
         }
         spawn_if_needed(pool);
         pthread_mutex_unlock(&pool->lock);
         if (item)
             pool->settings.stuck(pool->settings.ctx, item, call, ms);
         pthread_mutex_lock(&pool->lock);
-        if (item)
+        if (item) {
+            item->pinned = false;
             enqueue(pool, item);
+        }
         return true;
     }
     return false;
@@ -373,6 +376,14 @@ void work_wake_at(struct work_pool *pool, struct work_item *item, int64_t at)
     pthread_mutex_unlock(&pool->lock);
 }
 
+int64_t work_due(struct work_pool *pool, const struct work_item *item)
+{
+    pthread_mutex_lock(&pool->lock);
+    int64_t at = item->timed ? item->wake_at : 0;
+    pthread_mutex_unlock(&pool->lock);
+    return at;
+}
+
 int work_stuck(struct work_pool *pool, const struct work_item *item)
 {
     pthread_mutex_lock(&pool->lock);
@@ -392,7 +403,7 @@ bool work_running(struct work_pool *pool, const struct work_item *item)
 bool work_forget(struct work_pool *pool, struct work_item *item)
 {
     pthread_mutex_lock(&pool->lock);
-    bool free_to_go = !item->queued && !item->running && item->stuck == 0;
+    bool free_to_go = !item->queued && !item->running && !item->pinned && item->stuck == 0;
     if (free_to_go)
         untime(pool, item);
     pthread_mutex_unlock(&pool->lock);

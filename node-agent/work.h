@@ -19,6 +19,7 @@ struct err;
 struct work_item {
     struct work_item *next, *next_timed;
     bool queued, running, again, timed;
+    bool pinned; /* the keeper still has a word to say about it */
     int stuck;
     int64_t wake_at;
 };
@@ -47,6 +48,8 @@ void work_free(struct work_pool *pool);
 void work_wake(struct work_pool *pool, struct work_item *item);
 /* At a CLOCK_BOOTTIME in ms; the earlier of two wishes holds; a run in between ends it. */
 void work_wake_at(struct work_pool *pool, struct work_item *item, int64_t at);
+/* When its timer is due; 0: it has none. */
+int64_t work_due(struct work_pool *pool, const struct work_item *item);
 int work_stuck(struct work_pool *pool, const struct work_item *item);
 /* Whether someone works on it now. */
 bool work_running(struct work_pool *pool, const struct work_item *item);

@@ -9,6 +9,7 @@
 #include "api/buf.h"
 #include "api/err.h"
 #include "api/mem.h"
+#include "api/utf8.h"
 
 enum { XML_MAX = 4 * 1024 * 1024 };
 
@@ -137,7 +138,10 @@ xmlNode *xml_next(const xmlNode *node, const char *name)
 
 static void copy_out(xmlChar *value, char *out, size_t size)
 {
-    snprintf(out, size, "%s", value ? (const char *)value : "");
+    const char *text = value ? (const char *)value : "";
+    size_t len = utf8_cut(text, strlen(text), size - 1);
+    memcpy(out, text, len);
+    out[len] = '\0';
     xmlFree(value);
 }
 

@@ -42,7 +42,7 @@ char *guest_disk(const char *dir)
 
 /* In the host's own mount namespace. */
 static const char await_boot[] = "exec 3< <(exec timeout 60 tail -n +1 -F \"$0\" 2>/dev/null);"
-                                 "pid=$!; grep -q -m1 B <&3; found=$?; kill $pid; exit $found";
+                                 "pid=$!; first=$(head -c1 <&3); kill $pid; [ \"$first\" = B ]";
 
 void guest_power_off(struct cloud *cloud, const char *id)
 {
@@ -67,7 +67,7 @@ void guest_power_off(struct cloud *cloud, const char *id)
 pid_t guest_pid(struct cloud *cloud, const char *id)
 {
     autofree char *path = xasprintf("/run/libvirt/qemu/mc-%s.pid", id);
-    const char *argv[] = {"cat", path, NULL};
+    const char *argv[] = {"sh", "-c", "cat \"$0\" 2>/dev/null", path, NULL};
     int status;
     autofree char *text = cloud_host_output(cloud, argv, &status);
     return status == 0 ? (pid_t)strtol(text, NULL, 10) : 0;

@@ -104,6 +104,12 @@ size_t kill_plan_pick(struct kill_plan *plan, enum program program, int phase,
     return count;
 }
 
+void kill_plan_retry(struct kill_plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        plan->places[i].tried = plan->places[i].fired;
+}
+
 size_t kill_plan_fired(const struct kill_plan *plan)
 {
     size_t count = 0;

@@ -20,6 +20,8 @@ void kill_plan_add_calls(struct kill_plan *plan);
  * and third start of a program have less of the phase before them. */
 size_t kill_plan_pick(struct kill_plan *plan, enum program program, int phase,
                       struct kill_place **out, size_t room);
+/* Those that were armed and not reached may be armed again. */
+void kill_plan_retry(struct kill_plan *plan);
 size_t kill_plan_fired(const struct kill_plan *plan);
 void kill_plan_release(struct kill_plan *plan);
 

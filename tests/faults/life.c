@@ -171,8 +171,8 @@ static void await_gone(struct life *life, const char *id)
             return;
         if (clock_boottime_ms() > deadline)
             cloud_fail("%s is not gone: %d %s", id, now.status, now.text);
-        struct answer auto_answer_json moved =
-            life_call(life, NULL, "GET", "/v1/events?wait=1s&limit=1", NULL);
+        struct answer moved = life_call(life, NULL, "GET", "/v1/events?wait=1s&limit=1", NULL);
+        answer_release(&moved);
     }
 }
 

@@ -119,7 +119,8 @@ static void add_key(struct recording *rec, const char *name)
         xasprintf("{\"name\":\"%s\",\"public_key\":\"ssh-ed25519 "
                   "AAAAC3NzaC1lZDI1NTE5AAAAIAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g %s\"}",
                   name, name);
-    struct answer auto_answer_json made = post(rec, key, "/v1/keys", object, "present", body);
+    struct answer made = post(rec, key, "/v1/keys", object, "present", body);
+    answer_release(&made);
 }
 
 /* Owned by the caller: the token's id. */
@@ -239,17 +240,18 @@ static void first_half(struct recording *rec)
 {
     add_key(rec, "mine");
     add_image(rec, "blank");
-    autofree char *kept = add_token(rec, "kept");
+    free(add_token(rec, "kept"));
     autofree char *dropped = add_token(rec, "dropped");
     create(rec, "web1");
     create(rec, "web2");
     act(rec, "web1", "stop", "stopped");
     act(rec, "web1", "start", "running");
     autofree char *path = xasprintf("/v1/tokens/%s", dropped);
-    struct answer auto_answer_json gone =
-        change(rec, "DELETE", path, "token/dropped", "none", NULL);
-    struct answer auto_answer_json labelled = change(
-        rec, "PATCH", "/v1/instances/web1", "label/web1", "blue", "{\"labels\":{\"is\":\"blue\"}}");
+    struct answer gone = change(rec, "DELETE", path, "token/dropped", "none", NULL);
+    answer_release(&gone);
+    gone = change(rec, "PATCH", "/v1/instances/web1", "label/web1", "blue",
+                  "{\"labels\":{\"is\":\"blue\"}}");
+    answer_release(&gone);
     delete (rec, "instance", "web2");
     run_burst(rec);
 }

@@ -54,7 +54,9 @@ static void delete (struct cloud *cloud, const char *id)
 
 static void libvirtd(struct cloud *cloud, const char *verb)
 {
-    autofree char *host_ns = xasprintf("%s/../../packaging/local/host-ns", cloud->bin);
+    const char *source = getenv("MINICLOUD_SOURCE");
+    autofree char *top = source ? xstrdup(source) : xasprintf("%s/../..", cloud->bin);
+    autofree char *host_ns = xasprintf("%s/packaging/local/host-ns", top);
     const char *argv[] = {host_ns, verb, cloud->host, NULL};
     assert_int_equal(proc_run(argv, NULL, NULL, 60000), 0);
 }
@@ -108,16 +110,16 @@ static void test_deaths__guests_run_on_and_all_comes_together_again(void **state
 static void test_deaths__all_may_die_at_once(void **state)
 {
     struct cloud *cloud = *state;
-    autofree char *one = create(cloud, "one");
-    pid_t pid = guest_pid(cloud, one);
+    autofree char *alone = create(cloud, "alone");
+    pid_t pid = guest_pid(cloud, alone);
     for (enum victim victim = LIBVIRTD; victim < VICTIMS; victim++)
         kill_one(cloud, victim);
     bring_back(cloud, CONTROLLER);
     bring_back(cloud, LIBVIRTD);
     bring_back(cloud, AGENT);
-    cloud_await(cloud, "/v1/instances/one", "state", "running", 20000);
-    assert_int_equal(guest_pid(cloud, one), pid);
-    delete (cloud, one);
+    cloud_await(cloud, "/v1/instances/alone", "state", "running", 20000);
+    assert_int_equal(guest_pid(cloud, alone), pid);
+    delete (cloud, alone);
 }
 
 static void check_power_off_while_dead(struct cloud *cloud, enum victim victim)

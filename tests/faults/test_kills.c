@@ -2,7 +2,7 @@
  * system calls, at 200 and more distinct (program, site, occurrence), while real guests are
  * created, stopped, started and deleted. A first cycle without kills lists the places.
  *
- * KILLS=n stops after n (default 200). */
+ * KILLS=n stops after n (default 200; MINICLOUD_LONG: every place there is). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 #include "tests/faults/kill_plan.h"
 #include "tests/faults/life.h"
 
-enum { EACH_START = 3, MOST_CYCLES = 80 };
+enum { ENOUGH = 200, EACH_START = 3, MOST_CYCLES = 120, TRIES = 2 };
 
 static int phase_now;
 
@@ -93,11 +93,27 @@ static void print_sums(const struct kill_plan *plan, int cycles, int64_t ms)
            cycles, LIVES, (double)ms / 1000);
 }
 
+static bool kill_cycle(struct life *life, struct kill_plan *plan)
+{
+    bool more = false;
+    life->cycle++;
+    for (int phase = 0; phase < PHASES; phase++)
+        more = kill_through(life, plan, phase) || more;
+    return more;
+}
+
+static size_t how_many(void)
+{
+    const char *text = getenv("KILLS");
+    if (text && *text)
+        return strtoul(text, NULL, 10);
+    return getenv("MINICLOUD_LONG") ? SIZE_MAX : ENOUGH;
+}
+
 static void test_kills__nothing_is_lost_doubled_or_left_over(void **state)
 {
     (void)state;
-    const char *text = getenv("KILLS");
-    size_t wanted = text && *text ? strtoul(text, NULL, 10) : 200;
+    size_t wanted = how_many();
     struct cloud *cloud = cloud_new("kills");
     struct life life = {0};
     struct kill_plan plan = {0};
@@ -107,19 +123,17 @@ static void test_kills__nothing_is_lost_doubled_or_left_over(void **state)
     for (int i = 0; i < PROGRAMS; i++)
         life.keepers[i].recovered = say;
     int64_t start = clock_boottime_ms();
-    bool more = true;
-    while (more && kill_plan_fired(&plan) < wanted && life.cycle < MOST_CYCLES) {
-        life.cycle++;
-        more = false;
-        for (int phase = 0; phase < PHASES; phase++)
-            more = kill_through(&life, &plan, phase) || more;
+    for (int try = 0; try < TRIES; try++) {
+        kill_plan_retry(&plan);
+        for (bool more = true; more && kill_plan_fired(&plan) < wanted && life.cycle < MOST_CYCLES;)
+            more = kill_cycle(&life, &plan);
     }
     print_sums(&plan, life.cycle, clock_boottime_ms() - start);
     size_t fired = kill_plan_fired(&plan);
     life_end(&life);
     kill_plan_release(&plan);
     cloud_free(cloud);
-    assert_true(fired >= wanted);
+    assert_true(fired >= (wanted < ENOUGH ? wanted : ENOUGH));
 }
 
 int main(void)

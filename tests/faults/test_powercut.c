@@ -2,7 +2,7 @@
  * power is then cut at hundreds of places, the controller started on what was synced (and on
  * seeded choices of what may have been written besides), and held to what it had promised.
  *
- * CUTS=n cuts (default 900), SEED=n another choice of them. */
+ * CUTS=n cuts (default 900; with MINICLOUD_LONG 8000), SEED=n another choice of them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +19,7 @@
 #include "tests/lib/cloud.h"
 #include "tests/lib/proc.h"
 
-enum { DEFAULT_CUTS = 900, EACH_RECOVERY = 8 };
+enum { CUTS = 900, LONG_CUTS = 8000, EACH_RECOVERY = 8 };
 
 static struct recording recording;
 static struct cloud *victim; /* where the folders are put back and started */
@@ -28,6 +28,11 @@ static long setting(const char *name, long fallback)
 {
     const char *text = getenv(name);
     return text && *text ? strtol(text, NULL, 10) : fallback;
+}
+
+static size_t cuts_wanted(void)
+{
+    return (size_t)setting("CUTS", getenv("MINICLOUD_LONG") ? LONG_CUTS : CUTS);
 }
 
 static const char *const kind_names[TRACE_KINDS] = {
@@ -162,7 +167,7 @@ static void test_powercut__the_first_start_may_be_cut_anywhere(void **state)
     struct replay *replay = replay_new(recording.trace, recording.root);
     size_t end = first_start(replay);
     replay_free(replay);
-    cut_between(0, end + 1, (size_t)setting("CUTS", DEFAULT_CUTS) / 3);
+    cut_between(0, end + 1, cuts_wanted() / 3);
 }
 
 static void test_powercut__every_promise_survives_a_cut(void **state)
@@ -171,7 +176,7 @@ static void test_powercut__every_promise_survives_a_cut(void **state)
     struct replay *replay = replay_new(recording.trace, recording.root);
     size_t from = first_start(replay);
     replay_free(replay);
-    cut_between(from, 0, (size_t)setting("CUTS", DEFAULT_CUTS));
+    cut_between(from, 0, cuts_wanted());
 }
 
 /* The power comes back, and goes again while the controller recovers. */
@@ -181,7 +186,6 @@ static int cut_again(struct replay *first, const struct cut *cut, size_t wanted)
     powercut_restore(first, (int)cut->keep, cut->seed, victim);
     autofree char *left = xasprintf("%s.left", recording.trace);
     autofree char *trace = xasprintf("%s.again", recording.trace);
-    autofree char *data = xasprintf("%s/data", victim->dir);
     const char *copy[] = {"cp", "-a", victim->dir, left, NULL};
     const char *clean[] = {"rm", "-rf", left, trace, NULL};
     assert_int_equal(proc_run(clean, NULL, NULL, 20000), 0);
@@ -213,7 +217,7 @@ static int cut_again(struct replay *first, const struct cut *cut, size_t wanted)
 static void test_powercut__the_recovery_may_be_cut_too(void **state)
 {
     (void)state;
-    size_t count, firsts = (size_t)setting("CUTS", DEFAULT_CUTS) / 40;
+    size_t count, firsts = cuts_wanted() / 40;
     struct replay *replay = replay_new(recording.trace, recording.root);
     struct cut *cuts = choose(replay, 0, replay_count(replay) + 1, firsts, &count);
     int broken = 0;

@@ -32,16 +32,20 @@ static void back_up(struct cloud *cloud, const char *to)
     sqlite3_close(from);
 }
 
-static void put_back(struct cloud *cloud, const char *copy)
+static void put_back(struct cloud *cloud, const char *copy, bool agent_restarts)
 {
     autofree char *db = xasprintf("%s/data/minicloud.db", cloud->dir);
     autofree char *wal = xasprintf("%s-wal", db), *shm = xasprintf("%s-shm", db);
     const char *remove[] = {"rm", "-f", wal, shm, NULL};
     const char *move[] = {"cp", copy, db, NULL};
     proc_kill(&cloud->controller);
+    if (agent_restarts)
+        proc_kill(&cloud->agent);
     assert_int_equal(proc_run(remove, NULL, NULL, 10000), 0);
     assert_int_equal(proc_run(move, NULL, NULL, 10000), 0);
     cloud_start_controller(cloud, NULL, NULL);
+    if (agent_restarts)
+        cloud_start_agent(cloud, NULL, NULL);
 }
 
 /* One text of the database, owned by the caller. */
@@ -197,9 +201,8 @@ static void assert_usable(struct cloud *cloud, const struct gap *gap)
     free(fresh.id);
 }
 
-static void test_restore__a_copy_put_back_destroys_no_guest(void **state)
+static void go_back(bool agent_restarts)
 {
-    (void)state;
     struct cloud *cloud = cloud_new("restore");
     autofree char *disk = guest_disk(cloud->dir);
     autofree char *copy = xasprintf("%s/copy.db", cloud->dir);
@@ -211,7 +214,7 @@ static void test_restore__a_copy_put_back_destroys_no_guest(void **state)
     back_up(cloud, copy);
     after(cloud, &gap);
     autofree char *epoch = ask_db(cloud, "SELECT value FROM meta WHERE name = 'epoch'");
-    put_back(cloud, copy);
+    put_back(cloud, copy, agent_restarts);
     assert_quarantined(cloud, &gap);
     assert_adopted(cloud, &gap);
     autofree char *new_epoch = ask_db(cloud, "SELECT value FROM meta WHERE name = 'epoch'");
@@ -221,10 +224,23 @@ static void test_restore__a_copy_put_back_destroys_no_guest(void **state)
     cloud_free(cloud);
 }
 
+static void test_restore__a_copy_put_back_destroys_no_guest(void **state)
+{
+    (void)state;
+    go_back(false);
+}
+
+static void test_restore__an_agent_that_restarts_meanwhile_remembers_how_far_it_was(void **state)
+{
+    (void)state;
+    go_back(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_restore__a_copy_put_back_destroys_no_guest),
+        cmocka_unit_test(test_restore__an_agent_that_restarts_meanwhile_remembers_how_far_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

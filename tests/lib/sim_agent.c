@@ -100,7 +100,7 @@ static struct observed_instance observed_of(struct sim_guest *guest)
         .id = guest->id,
         .epoch = guest->exists && *guest->epoch ? guest->epoch : NULL,
         .generation = guest->generation,
-        .converged = guest->converged && guest->desired,
+        .converged = guest->desired && (guest->converged || guest->desired->adopt),
         .state = guest->exists || guest->failed ? guest->state : STATE_ABSENT,
         .reason = *guest->reason ? guest->reason : NULL,
         .final = guest->failed && guest->final,
@@ -115,6 +115,14 @@ static struct observed_instance observed_of(struct sim_guest *guest)
         .name = *guest->name ? guest->name : NULL,
         .quarantined = guest->foreign,
     };
+}
+
+/* libvirt is away: nothing is found, and that proves nothing. */
+static struct observed_instance unseen(struct sim_guest *guest)
+{
+    return (struct observed_instance){.id = guest->id,
+                                      .generation = guest->desired ? guest->desired->generation : 0,
+                                      .state = STATE_ABSENT};
 }
 
 /* What was never told of and is not there yet is no news. */
@@ -136,7 +144,7 @@ static int64_t render(struct sim_agent *agent, bool full, struct buf *out)
         struct sim_guest *guest = &host->guests[i];
         if (!worth_telling(guest, full))
             continue;
-        items[count++] = observed_of(guest);
+        items[count++] = host->blind ? unseen(guest) : observed_of(guest);
         guest->changed = false;
         guest->told = agent->sequence;
     }
@@ -146,6 +154,7 @@ static int64_t render(struct sim_agent *agent, bool full, struct buf *out)
         .version = agent->name,
         .epoch = *epoch ? epoch : NULL,
         .revision = agent->claim_revision ? agent->claim_revision : host->revision,
+        .mark = *host->mark && !agent->claim_revision ? host->mark : NULL,
         .boot_id = host->boot_id,
         .incarnation = agent->incarnation,
         .sequence = agent->sequence,
@@ -256,6 +265,14 @@ static void answer_console(struct sim_agent *agent, const struct desired_page *p
     }
 }
 
+/* The controller was restored from a copy, and must hear so. */
+static void report_first(struct sim_agent *agent)
+{
+    pthread_mutex_lock(&agent->lock);
+    agent->needs_full = true;
+    pthread_mutex_unlock(&agent->lock);
+}
+
 static int ask(struct sim_agent *agent, int64_t wait_ms, struct err *err)
 {
     struct http_answer auto_answer answer = {0};
@@ -263,8 +280,8 @@ static int ask(struct sim_agent *agent, int64_t wait_ms, struct err *err)
     pthread_mutex_lock(&agent->lock);
     autofree char *path =
         *agent->host.epoch
-            ? xasprintf("/v1/node/desired?epoch=%s&after=%" PRId64 "&wait=%" PRId64 "ms",
-                        agent->host.epoch, agent->host.revision, wait_ms)
+            ? xasprintf("/v1/node/desired?epoch=%s&after=%" PRId64 "&mark=%s&wait=%" PRId64 "ms",
+                        agent->host.epoch, agent->host.revision, agent->host.mark, wait_ms)
             : xstrdup("/v1/node/desired");
     pthread_mutex_unlock(&agent->lock);
     struct http_call call = {
@@ -272,8 +289,11 @@ static int ask(struct sim_agent *agent, int64_t wait_ms, struct err *err)
     if (http_client_call(agent->asker, &call, &answer, err) != 0 ||
         http_answer_err(&answer, err) != 0 ||
         wire_parse(&desired_page_wire, answer.body.data, answer.body.len, WIRE_LENIENT, &page,
-                   err) != 0)
+                   err) != 0) {
+        if (err->code == ERR_CONFLICT)
+            report_first(agent);
         return -1;
+    }
     pthread_mutex_lock(&agent->lock);
     agent->pages++;
     sim_host_desired(&agent->host, &page, clock_boottime_ms());
@@ -353,6 +373,8 @@ int sim_new(const struct sim_settings *settings, struct sim_agent **ret_agent, s
     pthread_mutex_init(&agent->talk, NULL);
     pthread_mutex_init(&agent->lock, NULL);
     sim_host_init(&agent->host, &settings->delays);
+    if (settings->boot_id)
+        snprintf(agent->host.boot_id, sizeof(agent->host.boot_id), "%s", settings->boot_id);
     if (start(agent, settings, err) != 0) {
         sim_free(agent);
         return -1;
@@ -390,6 +412,11 @@ const char *sim_token(const struct sim_agent *agent)
 const char *sim_node_id(const struct sim_agent *agent)
 {
     return agent->node_id;
+}
+
+const char *sim_boot_id(const struct sim_agent *agent)
+{
+    return agent->host.boot_id;
 }
 
 /* ---- happenings ---- */
@@ -451,6 +478,7 @@ static void begin_anew(struct sim_agent *agent)
     agent->needs_full = true;
     agent->host.epoch[0] = '\0';
     agent->host.revision = 0;
+    agent->host.mark[0] = '\0';
     sim_host_forget_desired(&agent->host);
 }
 
@@ -500,6 +528,13 @@ void sim_lose(struct sim_agent *agent, const char *id)
     }
     pthread_mutex_unlock(&agent->lock);
     tell_now(agent);
+}
+
+void sim_blind(struct sim_agent *agent, bool blind)
+{
+    pthread_mutex_lock(&agent->lock);
+    agent->host.blind = blind;
+    pthread_mutex_unlock(&agent->lock);
 }
 
 void sim_claim(struct sim_agent *agent, const char *epoch, int64_t revision)

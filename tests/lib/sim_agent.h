@@ -13,6 +13,7 @@ struct sim_settings {
     const char *url, *join_token;
     const char *name;              /* also the host's identity */
     const char *token;             /* NULL: join; else of an earlier life (sim_token) */
+    const char *boot_id;           /* NULL: a new boot */
     struct node_capacity capacity; /* all 0: 64 CPUs, 256 GiB memory, 10 TiB disk */
     struct sim_delays delays;
     int64_t heartbeat_ms; /* 0: 10 s */
@@ -24,6 +25,8 @@ int sim_new(const struct sim_settings *settings, struct sim_agent **ret_agent, s
 void sim_free(struct sim_agent *agent);
 const char *sim_token(const struct sim_agent *agent);
 const char *sim_node_id(const struct sim_agent *agent);
+/* Good until the next reboot. */
+const char *sim_boot_id(const struct sim_agent *agent);
 
 /* One turn: reports if there is news (or `full`), then asks for at most wait_ms. */
 int sim_round(struct sim_agent *agent, bool full, int64_t wait_ms, struct err *err);
@@ -45,6 +48,8 @@ void sim_foreign(struct sim_agent *agent, const char *id, int64_t vcpus, int64_t
                  int64_t uid, const char *address);
 /* Loses a domain, as if someone had removed it by hand. */
 void sim_lose(struct sim_agent *agent, const char *id);
+/* libvirt is away: nothing is done, and nothing found on the host (true), or all as usual. */
+void sim_blind(struct sim_agent *agent, bool blind);
 /* What the next reports say of the epoch (NULL: the truth) and revision (0: the truth). */
 void sim_claim(struct sim_agent *agent, const char *epoch, int64_t revision);
 /* Sends the last but `back` report once more; returns the HTTP status. */

@@ -234,6 +234,8 @@ static void forget_gone(struct sim_host *host)
 int64_t sim_host_step(struct sim_host *host, int64_t now_ms)
 {
     int64_t next = INT64_MAX;
+    if (host->blind)
+        return next;
     forget_gone(host);
     for (size_t i = 0; i < host->count; i++) {
         struct sim_guest *guest = &host->guests[i];
@@ -285,6 +287,7 @@ void sim_host_desired(struct sim_host *host, struct desired_page *page, int64_t 
         sim_host_forget_desired(host);
     copy(host->epoch, sizeof(host->epoch), page->epoch);
     host->revision = page->revision;
+    copy(host->mark, sizeof(host->mark), page->mark);
     for (size_t i = 0; i < page->instances.count; i++)
         take_one(host, &rows[i]);
     if (page->full) {

@@ -40,6 +40,8 @@ struct sim_host {
     size_t count, cap;
     char epoch[ID_TEXT_MAX]; /* last seen */
     int64_t revision;
+    char mark[48]; /* that came with it */
+    bool blind;    /* libvirt is away */
     /* Evidence not yet acknowledged. */
     struct observation *observations;
     size_t observation_count, observation_cap;

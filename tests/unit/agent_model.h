@@ -229,6 +229,15 @@ static int model_network_ensure(void *host, const struct desired_network *networ
     return model_dies(m, err) ? -1 : 0;
 }
 
+static int model_network_active(void *host, const char *network, bool *ret, struct err *err)
+{
+    const struct model *m = host;
+    (void)network;
+    (void)err;
+    *ret = m->network;
+    return 0;
+}
+
 static int model_lease_remove(void *host, const char *network, const char *mac, const char *address,
                               struct err *err)
 {
@@ -323,6 +332,7 @@ static const struct host_ops model_ops = {
     .set_title = model_set_title,
     .set_mark = model_set_mark,
     .network_ensure = model_network_ensure,
+    .network_active = model_network_active,
     .lease_remove = model_lease_remove,
     .create = model_create,
     .resume = model_resume,
@@ -330,5 +340,48 @@ static const struct host_ops model_ops = {
     .destroy = model_destroy,
     .undefine = model_undefine,
 };
+
+/* ---- what may be there already ---- */
+
+static void model_put_disk(struct model *m, int64_t number, int64_t gib, bool whole)
+{
+    char name[VOLUME_MAX];
+    volume_disk(INSTANCE, number, name);
+    struct model_volume *v = model_add(m, name);
+    v->bytes = gib << 30;
+    v->whole = whole;
+    text_copy(v->base, sizeof v->base, BASE);
+}
+
+static void model_put_seed(struct model *m, bool whole)
+{
+    model_add(m, SEED)->whole = whole;
+}
+
+static void model_put_domain(struct model *m)
+{
+    static const struct domain_nic nic = {.mac = "52:54:01:4d:00:10", .network = "mc-net"};
+    struct facts f = facts_running();
+    struct domain_spec spec = {
+        .id = INSTANCE,
+        .title = "web1",
+        .virt = VIRT_QEMU,
+        .vcpus = 2,
+        .memory_mib = 512,
+        .uid = 200001,
+        .gid = 107,
+        .disk = {"/pool/" INSTANCE ".1.qcow2", "/pool/" BASE, FORMAT_QCOW2, "/pool/" SEED},
+        .nics = &nic,
+        .nic_count = 1,
+        .console = "/log",
+        .mark = &f.mark};
+    struct buf xml = {0};
+    domain_xml(&spec, &xml);
+    m->xml = buf_take(&xml);
+    m->domain = f;
+    m->network = m->lease = true;
+    model_put_disk(m, 1, 10, true);
+    model_put_seed(m, true);
+}
 
 #endif

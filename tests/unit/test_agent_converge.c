@@ -333,10 +333,51 @@ CHANGE(gone)
     f->listed = true;
     s->cleaned = true;
 }
+CHANGE(gone_not_listed)
+{
+    gone(d, f, s);
+    f->listed = false;
+}
+CHANGE(gone_not_cleaned)
+{
+    gone(d, f, s);
+    s->cleaned = false;
+}
+CHANGE(gone_hung)
+{
+    gone(d, f, s);
+    s->stuck = true;
+}
 CHANGE(adopted_missing)
 {
     new_instance(d, f, s);
     d->adopt = true;
+    f->listed = true;
+}
+CHANGE(adopted_not_looked_at)
+{
+    adopted_missing(d, f, s);
+    f->listed = false;
+}
+CHANGE(nobody_told_not_listed)
+{
+    adopted_not_looked_at(d, f, s);
+    s->desired = NULL;
+}
+CHANGE(nobody_told_crashed)
+{
+    off_crashed(d, f, s);
+    s->desired = NULL;
+}
+CHANGE(nobody_told_unseen)
+{
+    off_unseen(d, f, s);
+    s->desired = NULL;
+}
+CHANGE(off_by_host)
+{
+    off_unrecorded(d, f, s);
+    s->shutdown = SHUTDOWN_BY_HOST;
 }
 
 static const struct row rows[] = {
@@ -414,6 +455,18 @@ static const struct row rows[] = {
      new_with_small_disk},
     {"then it is defined", STEP_DEFINE, STATE_PROVISIONING, false, new_with_seed},
     {"a tombstone of nothing is done", STEP_NOTHING, STATE_ABSENT, true, gone},
+    {"not before all volumes were listed", STEP_LIST, STATE_PROVISIONING, false, gone_not_listed},
+    {"nor before the rest is cleaned up", STEP_CLEAN, STATE_PROVISIONING, false, gone_not_cleaned},
+    {"nor while a call on it is out", STEP_NOTHING, STATE_PROVISIONING, false, gone_hung},
+    {"an adopted instance is not absent before all was listed", STEP_NOTHING, STATE_PROVISIONING,
+     false, adopted_not_looked_at},
+    {"nor is one that nobody told us of", STEP_NOTHING, STATE_PROVISIONING, false,
+     nobody_told_not_listed},
+    {"a crash stays one before anything is desired", STEP_NOTHING, STATE_CRASHED, false,
+     nobody_told_crashed},
+    {"so does an end that nobody saw", STEP_NOTHING, STATE_CRASHED, false, nobody_told_unseen},
+    {"a guest that the host's shutdown ended is not stopped", STEP_RECORD_END, STATE_CRASHED, false,
+     off_by_host},
 };
 
 static void check(const struct row *row)
@@ -471,6 +524,23 @@ static void test_cause__a_guest_that_was_asked_obeyed(void **state)
     assert_int_equal(converge_cause(&s), CAUSE_ASKED);
     f.end_cause = CAUSE_NONE;
     assert_int_equal(converge_cause(&s), CAUSE_UNSEEN);
+}
+
+static void test_cause__a_guest_ended_by_its_host_did_not_end_itself(void **state)
+{
+    (void)state;
+    struct desired_instance d = desired_running();
+    struct facts f = facts_running();
+    struct situation s = {.desired = &d, .epoch = EPOCH, .seed = SEED, .facts = &f};
+    f.power = HOST_OFF;
+    f.end_cause = CAUSE_GUEST; /* which is what libvirt says then, too */
+    s.shutdown = SHUTDOWN_BY_HOST;
+    assert_int_equal(converge_cause(&s), CAUSE_UNSEEN);
+    s.shutdown = SHUTDOWN_BY_GUEST;
+    assert_int_equal(converge_cause(&s), CAUSE_GUEST);
+    s.shutdown = SHUTDOWN_BY_HOST;
+    s.asking.run = 1;
+    assert_int_equal(converge_cause(&s), CAUSE_ASKED);
 }
 
 static void test_stamp__lets_what_runs_run(void **state)
@@ -544,6 +614,7 @@ int main(void)
         cmocka_unit_test(test_converge__decides_each_situation_of_the_table),
         cmocka_unit_test(test_converge__waits_for_the_earlier_of_press_and_deadline),
         cmocka_unit_test(test_cause__a_guest_that_was_asked_obeyed),
+        cmocka_unit_test(test_cause__a_guest_ended_by_its_host_did_not_end_itself),
         cmocka_unit_test(test_stamp__lets_what_runs_run),
         cmocka_unit_test(test_stamp__starts_nothing_that_has_run),
         cmocka_unit_test(test_observe__quarantines_what_is_unknown_once_all_was_told),

@@ -12,67 +12,26 @@
 
 /* ---- states of the host ---- */
 
-static void put_disk(struct model *m, int64_t number, int64_t gib, bool whole)
-{
-    char name[VOLUME_MAX];
-    volume_disk(INSTANCE, number, name);
-    struct model_volume *v = model_add(m, name);
-    v->bytes = gib << 30;
-    v->whole = whole;
-    text_copy(v->base, sizeof v->base, BASE);
-}
-
-static void put_seed(struct model *m, bool whole)
-{
-    model_add(m, SEED)->whole = whole;
-}
-
-static void put_domain(struct model *m)
-{
-    static const struct domain_nic nic = {.mac = "52:54:01:4d:00:10", .network = "mc-net"};
-    struct facts f = facts_running();
-    struct domain_spec spec = {
-        .id = INSTANCE,
-        .title = "web1",
-        .virt = VIRT_QEMU,
-        .vcpus = 2,
-        .memory_mib = 512,
-        .uid = 200001,
-        .gid = 107,
-        .disk = {"/pool/" INSTANCE ".1.qcow2", "/pool/" BASE, FORMAT_QCOW2, "/pool/" SEED},
-        .nics = &nic,
-        .nic_count = 1,
-        .console = "/log",
-        .mark = &f.mark};
-    struct buf xml = {0};
-    domain_xml(&spec, &xml);
-    m->xml = buf_take(&xml);
-    m->domain = f;
-    m->network = m->lease = true;
-    put_disk(m, 1, 10, true);
-    put_seed(m, true);
-}
-
 static void host_empty(struct model *m)
 {
     (void)m;
 }
 static void host_half_disk(struct model *m)
 {
-    put_disk(m, 1, 0, false);
+    model_put_disk(m, 1, 0, false);
 }
 static void host_disk(struct model *m)
 {
-    put_disk(m, 1, 10, true);
+    model_put_disk(m, 1, 10, true);
 }
 static void host_disk_and_half_seed(struct model *m)
 {
-    put_disk(m, 1, 10, true);
-    put_seed(m, false);
+    model_put_disk(m, 1, 10, true);
+    model_put_seed(m, false);
 }
 static void host_stopped(struct model *m)
 {
-    put_domain(m);
+    model_put_domain(m);
     m->domain.power = HOST_OFF;
     m->domain.mark.ended = 1;
     m->domain.mark.cause = CAUSE_ASKED;
@@ -92,7 +51,7 @@ static void host_ended_unrecorded(struct model *m)
 }
 static void host_running(struct model *m)
 {
-    put_domain(m);
+    model_put_domain(m);
     m->began[1] = 1;
 }
 static void host_running_deaf(struct model *m)
@@ -102,7 +61,7 @@ static void host_running_deaf(struct model *m)
 }
 static void host_paused_new(struct model *m)
 {
-    put_domain(m);
+    model_put_domain(m);
     m->domain.power = HOST_PAUSED;
     m->domain.pause = PAUSE_ASKED;
     m->domain.mark.started = 0;
@@ -115,12 +74,12 @@ static void host_paused_begun(struct model *m)
 static void host_rebuild_begun(struct model *m)
 {
     host_stopped(m);
-    put_disk(m, 2, 0, false);
+    model_put_disk(m, 2, 0, false);
 }
 static void host_rebuilt_not_swept(struct model *m)
 {
     host_stopped(m);
-    put_disk(m, 0, 10, true);
+    model_put_disk(m, 0, 10, true);
 }
 static void host_other_epoch_running(struct model *m)
 {

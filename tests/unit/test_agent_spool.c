@@ -260,17 +260,18 @@ static void test_spool__shrinks_when_little_of_it_is_needed(void **state)
 static void test_spool__remembers_the_highest_revision_it_was_told(void **state)
 {
     (void)state;
-    char epoch[256];
+    char epoch[256], mark[NODE_MARK_MAX + 1];
     int64_t revision;
     struct spool *spool = reopen(NULL);
-    spool_noted(spool, epoch, &revision);
+    spool_noted(spool, epoch, &revision, mark);
     assert_string_equal(epoch, "");
-    spool_note(spool, "e1", 7);
-    spool_note(spool, "e1", 8);
+    spool_note(spool, "e1", 7, "m7");
+    spool_note(spool, "e1", 8, "m8");
     spool = reopen(spool);
-    spool_noted(spool, epoch, &revision);
+    spool_noted(spool, epoch, &revision, mark);
     assert_string_equal(epoch, "e1");
     assert_int_equal(revision, 8);
+    assert_string_equal(mark, "m8");
     spool_close(spool);
 }
 

@@ -24,6 +24,8 @@ struct item {
     atomic_int runs, inside, most_inside, stuck;
     atomic_bool hang; /* until released */
     atomic_bool release;
+    atomic_bool return_meanwhile; /* the call comes back while `stuck` is told */
+    bool forgotten;               /* and it could have been freed then */
 };
 
 struct test {
@@ -77,7 +79,15 @@ static void on_run(void *ctx, void *held, struct worker *worker, struct work_ite
 static void on_stuck(void *ctx, struct work_item *work, const char *call, int64_t ms)
 {
     struct item *item = (struct item *)work;
-    (void)ctx;
+    struct test *test = ctx;
+    if (item->return_meanwhile) {
+        item->release = true;
+        /* It is worked on again after that, and then no one is left with it. */
+        for (int i = 0; i < 5000 && item->runs < 2; i++)
+            usleep(1000);
+        usleep(20000);
+        item->forgotten = work_forget(test->pool, work);
+    }
     (void)ms;
     assert_string_equal(call, "test");
     item->stuck++;
@@ -213,6 +223,23 @@ static void test_work__a_call_past_its_deadline_holds_up_no_other(void **state)
     finish(test);
 }
 
+static void test_work__what_is_told_to_hang_is_not_freed_meanwhile(void **state)
+{
+    (void)state;
+    struct test *test = start(2, 200, 1000);
+    struct item *hung = &test->items[0];
+    hung->hang = hung->return_meanwhile = true;
+    work_wake(test->pool, &hung->work);
+    assert_true(reaches(&hung->stuck, 1));
+    assert_true(hung->runs >= 2);
+    assert_false(hung->forgotten);
+    bool forgotten = false;
+    for (int i = 0; i < 5000 && !(forgotten = work_forget(test->pool, &hung->work)); i++)
+        usleep(1000);
+    assert_true(forgotten);
+    finish(test);
+}
+
 static void test_work__the_number_of_lost_workers_that_are_replaced_is_bounded(void **state)
 {
     (void)state;
@@ -257,6 +284,7 @@ int main(void)
         cmocka_unit_test(test_work__a_timer_runs_at_its_time_and_the_earlier_one_holds),
         cmocka_unit_test(test_work__idle_threads_end_save_one),
         cmocka_unit_test(test_work__a_call_past_its_deadline_holds_up_no_other),
+        cmocka_unit_test(test_work__what_is_told_to_hang_is_not_freed_meanwhile),
         cmocka_unit_test(test_work__the_number_of_lost_workers_that_are_replaced_is_bounded),
         cmocka_unit_test(test_work__stopping_does_not_wait_for_ever),
     };

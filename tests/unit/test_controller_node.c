@@ -41,10 +41,17 @@ static struct sim_guest guest_of(struct stage *stage)
 static void test_node__joining_again_gives_the_node_back_and_another_token(void **state)
 {
     struct stage auto_stage stage = stage_open(state);
-    struct sim_agent *again = world_host(stage.world, "h1", 8192);
+    struct sim_settings settings = {.url = stage.world->cloud.url,
+                                    .join_token = stage.world->join,
+                                    .name = "h1",
+                                    .boot_id = sim_boot_id(stage.host),
+                                    .passive = true};
+    struct sim_agent *again = NULL;
+    struct err auto_err err = {0};
+    if (sim_new(&settings, &again, &err) != 0)
+        fail_msg("%s", err.msg);
     assert_string_equal(sim_node_id(again), sim_node_id(stage.host));
     assert_string_not_equal(sim_token(again), sim_token(stage.host));
-    struct err auto_err err = {0};
     assert_int_equal(sim_round(stage.host, true, 0, &err), -1);
     assert_int_equal(err.code, ERR_UNAUTHENTICATED);
     sim_free(again);

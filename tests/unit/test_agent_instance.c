@@ -1,0 +1,477 @@
+/* Whole turns of an instance, from a page to what is reported, on a model of a host that
+ * can be out of reach. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "api/clock.h"
+#include "api/failpoint.h"
+#include "api/log.h"
+#include "node-agent/agent.h"
+#include "node-agent/nat.h"
+#include "tests/lib/guard.h"
+#include "tests/unit/agent_model.h"
+
+enum { PATIENCE_MS = 10000 };
+
+struct world {
+    struct agent agent;
+    struct model model;
+    char *dir;
+};
+
+static atomic_bool away;    /* libvirt is */
+static atomic_bool held;    /* a look waits until it is let go */
+static atomic_int waiting;  /* looks that do */
+static atomic_int presses;  /* all of which fail */
+static atomic_bool is_full; /* the pool */
+
+static int look_if_there(void *host, const struct look_for *what, struct facts *ret,
+                         struct err *err)
+{
+    waiting++;
+    while (held)
+        usleep(1000);
+    waiting--;
+    if (!away)
+        return model_look(host, what, ret, err);
+    memset(ret, 0, sizeof *ret); /* as far as it came */
+    return err_set(err, ERR_UNAVAILABLE, "no connection to libvirt");
+}
+
+static int press_in_vain(void *host, const char *id, int64_t timeout_ms, struct err *err)
+{
+    (void)host;
+    (void)id;
+    (void)timeout_ms;
+    presses++;
+    return err_set(err, ERR_OPERATION_FAILED, "the guest could not be asked");
+}
+
+static int grow_if_room(void *host, const char *name, int64_t bytes, struct err *err)
+{
+    if (is_full)
+        return err_set(err, ERR_STORAGE_FULL, "No space left on device");
+    return model_disk_grow(host, name, bytes, err);
+}
+
+static struct host_ops ops;
+
+static void *open_model(void *ctx, struct worker *worker)
+{
+    struct agent *agent = ctx;
+    (void)worker;
+    return (char *)agent + offsetof(struct world, model);
+}
+
+static void close_model(void *ctx, void *held_by_it)
+{
+    (void)ctx;
+    (void)held_by_it;
+}
+
+static int set_up(void **state)
+{
+    struct world *w = xcalloc(1, sizeof *w);
+    struct agent *agent = &w->agent;
+    auto_err struct err err = {0};
+    auto_buf struct buf rules = {0};
+    w->dir = guard_tempdir("instance");
+    autofree char *spool = xasprintf("%s/spool", w->dir);
+    ops = model_ops;
+    ops.look = look_if_there;
+    ops.press = press_in_vain;
+    ops.disk_grow = grow_if_room;
+    away = held = is_full = false;
+    presses = 0;
+    log_set_level(LOG_ERROR);
+    agent->ops = &ops;
+    agent->hv = (struct hv_settings){.uri = "qemu+unix:///system?socket=/nonexistent", .pool = "p"};
+    agent->settings.pool_path = xstrdup("/pool");
+    agent->settings.console_dir = xstrdup("/nonexistent");
+    agent->settings.call_deadline = 60000;
+    agent->info.virt = VIRT_QEMU;
+    clock_boot_id(agent->boot_id);
+    pthread_mutex_init(&agent->lock, NULL);
+    pthread_mutex_init(&agent->nat_lock, NULL);
+    nat_rules(NULL, 0, &rules); /* in place already: a test changes nothing outside */
+    agent->nat = buf_take(&rules);
+    report_new(agent);
+    struct work_settings work = {.workers = 2,
+                                 .written_off_max = 1,
+                                 .deadline_ms = 60000,
+                                 .idle_ms = 1000,
+                                 .ctx = agent,
+                                 .open = open_model,
+                                 .close = close_model,
+                                 .run = instance_run,
+                                 .stuck = instance_stuck};
+    if (spool_open(spool, &agent->spool, &err) || images_new(agent, &err) ||
+        work_new(&work, &agent->workers, &err))
+        fail_msg("%s", err.msg);
+    *state = w;
+    return 0;
+}
+
+static void free_instance(void *ctx, struct instance *instance)
+{
+    (void)ctx;
+    desired_unref(instance->desired);
+    instance->desired = NULL;
+}
+
+static int tear_down(void **state)
+{
+    struct world *w = *state;
+    struct agent *agent = &w->agent;
+    agent->stopping = true;
+    held = false;
+    assert_true(work_stop(agent->workers, PATIENCE_MS));
+    assert_true(images_stop(agent, PATIENCE_MS));
+    work_free(agent->workers);
+    registry_each(agent, free_instance, NULL);
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (struct instance *next, *at = agent->buckets[i]; at; at = next) {
+            next = at->next;
+            free(at);
+        }
+    }
+    for (size_t i = 0; i < agent->network_count; i++)
+        network_release(&agent->networks[i]);
+    free(agent->networks);
+    spool_close(agent->spool);
+    free(agent->report);
+    free(agent->nat);
+    free(agent->settings.pool_path);
+    free(agent->settings.console_dir);
+    free(w->model.xml);
+    free(w->dir);
+    free(w);
+    guard_flush();
+    return 0;
+}
+
+/* ---- what happens ---- */
+
+/* The wire's structs own their texts, ours are literals. */
+static struct desired_instance owned(const struct desired_instance *d)
+{
+    struct desired_instance copy = *d;
+    copy.id = xstrdup(d->id);
+    copy.name = xstrdup(d->name);
+    copy.hostname = xstrdup(d->hostname);
+    copy.user_data = xstrdup(d->user_data);
+    copy.image.id = xstrdup(d->image.id);
+    copy.image.sha256 = xstrdup(d->image.sha256);
+    copy.keys = (struct strings){0};
+    const struct desired_interface *from = d->interfaces.items;
+    struct desired_interface *nic = xcalloc(1, sizeof *nic);
+    nic->network = xstrdup(from->network);
+    nic->mac = xstrdup(from->mac);
+    nic->address = xstrdup(from->address);
+    copy.interfaces = (struct wire_list){.items = nic, .count = 1};
+    return copy;
+}
+
+static void told(struct world *w, const struct desired_instance *d)
+{
+    static char epoch[] = EPOCH;
+    struct desired_instance row = owned(d);
+    struct desired_page page = {
+        .epoch = epoch, .revision = d->generation, .instances = {.items = &row, .count = 1}};
+    registry_apply(&w->agent, &page);
+}
+
+static void listed(struct world *w, const struct facts *facts)
+{
+    pthread_mutex_lock(&w->agent.lock);
+    instance_seen(&w->agent, registry_get(&w->agent, INSTANCE), facts);
+    pthread_mutex_unlock(&w->agent.lock);
+}
+
+static struct instance now(struct world *w)
+{
+    struct instance copy = {0};
+    pthread_mutex_lock(&w->agent.lock);
+    const struct instance *instance = registry_find(&w->agent, INSTANCE);
+    /* What comes before belongs to the pool. */
+    if (instance)
+        memcpy(copy.id, instance->id, sizeof copy - offsetof(struct instance, id));
+    pthread_mutex_unlock(&w->agent.lock);
+    return copy;
+}
+
+static void wake(struct world *w)
+{
+    pthread_mutex_lock(&w->agent.lock);
+    struct instance *instance = registry_get(&w->agent, INSTANCE);
+    instance->retry_at = 0;
+    work_wake(w->agent.workers, &instance->work);
+    pthread_mutex_unlock(&w->agent.lock);
+}
+
+static bool busy(struct world *w)
+{
+    pthread_mutex_lock(&w->agent.lock);
+    const struct instance *instance = registry_find(&w->agent, INSTANCE);
+    bool is = instance && work_running(w->agent.workers, &instance->work);
+    pthread_mutex_unlock(&w->agent.lock);
+    return is;
+}
+
+static int64_t due(struct world *w)
+{
+    pthread_mutex_lock(&w->agent.lock);
+    const struct instance *instance = registry_find(&w->agent, INSTANCE);
+    int64_t at = instance ? work_due(w->agent.workers, &instance->work) : 0;
+    pthread_mutex_unlock(&w->agent.lock);
+    return at;
+}
+
+/* The controller has taken all reports; whether the agent still knows of it. */
+static bool kept(struct world *w)
+{
+    pthread_mutex_lock(&w->agent.lock);
+    struct instance *instance = registry_find(&w->agent, INSTANCE);
+    if (instance)
+        instance->reported = instance->changed;
+    registry_tidy(&w->agent);
+    bool there = registry_find(&w->agent, INSTANCE) != NULL;
+    pthread_mutex_unlock(&w->agent.lock);
+    return there;
+}
+
+#define wait_until(w, condition)                                            \
+    do {                                                                    \
+        int64_t until_ = clock_boottime_ms() + PATIENCE_MS;                 \
+        for (struct instance i = now(w); !(condition); i = now(w)) {        \
+            (void)i.seen;                                                   \
+            if (clock_boottime_ms() > until_)                               \
+                fail_msg("%s never came; state %s, reason %s", #condition,  \
+                         state_names[i.observed.state], i.observed.reason); \
+            usleep(2000);                                                   \
+        }                                                                   \
+    } while (0)
+
+static void guest_runs_as_desired(struct world *w)
+{
+    struct desired_instance d = desired_running();
+    model_put_domain(&w->model);
+    told(w, &d);
+    wait_until(w, i.seen && i.observed.state == STATE_RUNNING);
+}
+
+/* ---- the tests ---- */
+
+static void test_instance__a_deletion_while_libvirt_is_away_is_not_reported_as_done(void **state)
+{
+    struct world *w = *state;
+    struct desired_instance d = desired_running();
+    guest_runs_as_desired(w);
+    away = true;
+    d.deleted = true;
+    d.generation = 2;
+    told(w, &d);
+    wait_until(w, i.observed.reason[0]);
+    assert_int_equal(now(w).observed.state, STATE_RUNNING);
+    assert_false(now(w).observed.converged);
+    assert_true(kept(w));
+    assert_true(kept(w));
+    away = false;
+    wake(w);
+    wait_until(w, i.observed.state == STATE_ABSENT);
+    assert_true(now(w).observed.converged);
+    assert_int_equal(now(w).observed.generation, 2);
+    assert_int_equal(w->model.volume_count, 0);
+    wait_until(w, !busy(w));
+    assert_false(kept(w));
+}
+
+static void test_instance__a_tombstone_of_what_was_never_looked_at_is_not_absent(void **state)
+{
+    struct world *w = *state;
+    struct desired_instance d = desired_running();
+    away = true;
+    d.deleted = true;
+    told(w, &d);
+    wait_until(w, i.observed.reason[0]);
+    assert_int_not_equal(now(w).observed.state, STATE_ABSENT);
+    assert_false(now(w).observed.converged);
+    assert_true(kept(w));
+}
+
+static void test_instance__an_adopted_one_is_not_absent_while_libvirt_is_away(void **state)
+{
+    struct world *w = *state;
+    struct desired_instance d = desired_running();
+    away = true;
+    d.adopt = true;
+    told(w, &d);
+    wait_until(w, i.observed.reason[0]);
+    assert_int_equal(now(w).observed.state, STATE_PROVISIONING);
+    assert_false(now(w).observed.converged);
+    away = false;
+    wake(w);
+    wait_until(w, i.observed.state == STATE_ABSENT && i.observed.converged);
+}
+
+static void test_instance__a_quarantined_one_is_kept_while_libvirt_cannot_be_asked(void **state)
+{
+    struct world *w = *state;
+    struct facts f = facts_running();
+    model_put_domain(&w->model);
+    w->agent.told = true;
+    listed(w, &f);
+    assert_true(now(w).observed.quarantined);
+    away = true;
+    wake(w);
+    wait_until(w, i.observed.reason[0]);
+    assert_int_equal(now(w).observed.state, STATE_RUNNING);
+    assert_true(now(w).observed.quarantined);
+    assert_true(kept(w));
+}
+
+static void test_instance__work_while_libvirt_is_away_leaves_a_running_guest_running(void **state)
+{
+    struct world *w = *state;
+    struct desired_instance d = desired_running();
+    guest_runs_as_desired(w);
+    away = true;
+    d.power = POWER_STOPPED;
+    d.generation = 2;
+    told(w, &d);
+    wait_until(w, i.observed.reason[0]);
+    assert_int_equal(now(w).observed.state, STATE_RUNNING);
+    assert_int_equal(now(w).observed.run, 1);
+    assert_false(now(w).observed.final);
+}
+
+static void test_instance__a_guest_that_cannot_be_asked_is_forced_in_time(void **state)
+{
+    struct world *w = *state;
+    struct desired_instance d = desired_running();
+    guest_runs_as_desired(w);
+    d.power = POWER_STOPPED;
+    d.generation = 2;
+    d.stop_timeout_ms = 1500;
+    told(w, &d);
+    wait_until(w, i.observed.state == STATE_STOPPED && i.observed.converged);
+    assert_int_equal(now(w).observed.cause, CAUSE_FORCED);
+    assert_true(presses > 0);
+}
+
+static void test_instance__what_is_told_as_final_is_tried_again(void **state)
+{
+    struct world *w = *state;
+    struct desired_instance d = desired_running();
+    is_full = true;
+    d.power = POWER_STOPPED;
+    d.generation = 2;
+    model_put_domain(&w->model);
+    w->model.domain.power = HOST_OFF;
+    w->model.domain.mark.ended = 1;
+    w->model.domain.mark.cause = CAUSE_ASKED;
+    d.disk_gib = 20;
+    told(w, &d);
+    wait_until(w, i.observed.state == STATE_ERROR && i.observed.final);
+    wait_until(w, due(w) > 0); /* it comes back by itself */
+    assert_true(due(w) <= clock_boottime_ms() + 70000);
+    is_full = false;
+    wake(w);
+    wait_until(w, i.observed.state == STATE_STOPPED && i.observed.converged);
+}
+
+static void test_instance__one_that_a_worker_is_busy_with_is_not_lacking_in_a_listing(void **state)
+{
+    struct world *w = *state;
+    struct facts f = facts_running();
+    model_put_domain(&w->model);
+    held = true;
+    wake(w);
+    while (waiting == 0)
+        usleep(1000);
+    assert_false(now(w).seen);
+    listed(w, &f);
+    assert_true(now(w).seen);
+    assert_int_equal(now(w).observed.state, STATE_RUNNING);
+    assert_false(now(w).observed.converged);
+}
+
+static void test_instance__volumes_alone_are_not_lacking_either(void **state)
+{
+    struct world *w = *state;
+    held = true;
+    pthread_mutex_lock(&w->agent.lock);
+    instance_volume_seen(&w->agent, registry_get(&w->agent, INSTANCE), INSTANCE ".1.qcow2");
+    pthread_mutex_unlock(&w->agent.lock);
+    assert_true(now(w).seen);
+    assert_int_equal(now(w).observed.state, STATE_STOPPED);
+}
+
+static void test_mend__puts_back_a_network_that_was_taken_away(void **state)
+{
+    struct world *w = *state;
+    guest_runs_as_desired(w);
+    w->agent.networks = xcalloc(1, sizeof *w->agent.networks);
+    w->agent.networks[0].id = xstrdup(NETWORK);
+    w->agent.network_count = 1;
+    mend_networks(&w->agent, &w->model);
+    assert_true(w->model.network && w->model.lease);
+    w->model.lease = false; /* the network is up: nothing is asked of it */
+    mend_networks(&w->agent, &w->model);
+    assert_false(w->model.lease);
+}
+
+static void test_mend__applies_the_rules_anew_though_they_did_not_change(void **state)
+{
+    struct world *w = *state;
+    auto_err struct err err = {0};
+    assert_int_equal(registry_nat(&w->agent, &err), 0);
+    /* They get as far as nft. */
+    setenv("MINICLOUD_FAILPOINT", "nft.run:1:error", 1);
+    failpoint_init();
+    assert_int_equal(registry_nat_again(&w->agent, &err), -1);
+    unsetenv("MINICLOUD_FAILPOINT");
+}
+
+static void test_images__why_a_fetch_failed_is_told_while_it_is_tried_again(void **state)
+{
+    struct world *w = *state;
+    struct desired_instance d = desired_running();
+    bool told_coming = false;
+    int64_t until = clock_boottime_ms() + PATIENCE_MS;
+    while (!told_coming && clock_boottime_ms() < until) {
+        auto_err struct err err = {0};
+        enum image_state is = images_want(&w->agent, &d.image, &err);
+        told_coming = is == IMAGE_COMING && err.msg[0];
+        usleep(1000);
+    }
+    assert_true(told_coming);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TURN(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        TURN(test_instance__a_deletion_while_libvirt_is_away_is_not_reported_as_done),
+        TURN(test_instance__a_tombstone_of_what_was_never_looked_at_is_not_absent),
+        TURN(test_instance__an_adopted_one_is_not_absent_while_libvirt_is_away),
+        TURN(test_instance__a_quarantined_one_is_kept_while_libvirt_cannot_be_asked),
+        TURN(test_instance__work_while_libvirt_is_away_leaves_a_running_guest_running),
+        TURN(test_instance__a_guest_that_cannot_be_asked_is_forced_in_time),
+        TURN(test_instance__what_is_told_as_final_is_tried_again),
+        TURN(test_instance__one_that_a_worker_is_busy_with_is_not_lacking_in_a_listing),
+        TURN(test_instance__volumes_alone_are_not_lacking_either),
+        TURN(test_mend__puts_back_a_network_that_was_taken_away),
+        TURN(test_mend__applies_the_rules_anew_though_they_did_not_change),
+        TURN(test_images__why_a_fetch_failed_is_told_while_it_is_tried_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
