@@ -27,6 +27,7 @@ int failpoint_hit(const char *site, struct err *err);
 /* As an expression: 0 or -1. */
 #define FAILPOINT(site, err) (__builtin_expect(failpoint_armed, 0) ? failpoint_hit(site, err) : 0)
 /* Where nothing can be returned (an `error` action is ignored). */
-#define FAILPOINT_VOID(site) ((void)(__builtin_expect(failpoint_armed, 0) && failpoint_hit(site, 0)))
+#define FAILPOINT_VOID(site) \
+    ((void)(__builtin_expect(failpoint_armed, 0) && failpoint_hit(site, 0)))
 
 #endif

@@ -56,12 +56,15 @@ struct json_writer {
     bool comma;
 };
 
-#define JSON_WRITER(buffer) {.out = (buffer)}
+#define JSON_WRITER(buffer) \
+    {                       \
+        .out = (buffer)     \
+    }
 
 /* `key` is NULL inside an array and for the root. Keys are literals of ours
  * and are not escaped; values are. */
-void json_open(struct json_writer *w, const char *key, char bracket); /* '{' or '[' */
-void json_close(struct json_writer *w, char bracket);                  /* '}' or ']' */
+void json_open(struct json_writer *w, const char *key, char bracket);         /* '{' or '[' */
+void json_close(struct json_writer *w, char bracket);                         /* '}' or ']' */
 void json_put_str(struct json_writer *w, const char *key, const char *value); /* NULL: null */
 void json_put_strn(struct json_writer *w, const char *key, const char *value, size_t len);
 void json_put_i64(struct json_writer *w, const char *key, int64_t value);

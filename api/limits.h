@@ -5,33 +5,33 @@
 
 enum {
     /* HTTP framing. */
-    LIMIT_BODY_BYTES = 256 * 1024,      /* a JSON request; 64 KiB user_data as \u escapes fit */
-    LIMIT_URI_BYTES = 4096,             /* request target */
-    LIMIT_HEADERS_BYTES = 16 * 1024,    /* all header lines together */
+    LIMIT_BODY_BYTES = 256 * 1024,   /* a JSON request; 64 KiB user_data as \u escapes fit */
+    LIMIT_URI_BYTES = 4096,          /* request target */
+    LIMIT_HEADERS_BYTES = 16 * 1024, /* all header lines together */
     LIMIT_CONNECTIONS = 4096,
     LIMIT_AGENT_BODY_BYTES = 8 * 1024 * 1024, /* a node's full report: 2,000 guests at 4 KiB */
-    LIMIT_REQUEST_SECONDS = 30,         /* from first byte to last of head and JSON body */
-    LIMIT_UPLOAD_IDLE_SECONDS = 60,     /* an upload that stands still */
+    LIMIT_REQUEST_SECONDS = 30,               /* from first byte to last of head and JSON body */
+    LIMIT_UPLOAD_IDLE_SECONDS = 60,           /* an upload that stands still */
 
     /* JSON. */
     LIMIT_JSON_DEPTH = 16,
-    LIMIT_JSON_ITEMS = 1000 * 1000,     /* values in one text: a full report of 8 MiB stays below */
-    LIMIT_JSON_NUMBER = 63,             /* bytes of one number; cJSON cuts a longer one */
+    LIMIT_JSON_ITEMS = 1000 * 1000, /* values in one text: a full report of 8 MiB stays below */
+    LIMIT_JSON_NUMBER = 63,         /* bytes of one number; cJSON cuts a longer one */
 
     /* Texts, in bytes of UTF-8. */
-    LIMIT_NAME = 63,                    /* RFC 1123 label, so that a name can be a host name */
-    LIMIT_HOSTNAME = 253,               /* what DNS takes */
+    LIMIT_NAME = 63,      /* RFC 1123 label, so that a name can be a host name */
+    LIMIT_HOSTNAME = 253, /* what DNS takes */
     LIMIT_LABEL_NAME = 63,
     LIMIT_LABEL_VALUE = 255,
-    LIMIT_LABELS = 64,                  /* on one resource */
+    LIMIT_LABELS = 64, /* on one resource */
     LIMIT_USER_DATA = 64 * 1024,
-    LIMIT_PUBLIC_KEY = 16 * 1024,       /* an RSA key of 16,384 bits takes under 3 KiB */
+    LIMIT_PUBLIC_KEY = 16 * 1024, /* an RSA key of 16,384 bits takes under 3 KiB */
     LIMIT_KEYS_PER_INSTANCE = 32,
     LIMIT_IDEMPOTENCY_KEY = 255,
-    LIMIT_REASON = 1024,                /* an agent's explanation */
+    LIMIT_REASON = 1024, /* an agent's explanation */
 
     /* Sizes of instances. */
-    LIMIT_VCPUS = 256,                  /* q35 takes 288 with an IOMMU, 255 without x2APIC */
+    LIMIT_VCPUS = 256, /* q35 takes 288 with an IOMMU, 255 without x2APIC */
     LIMIT_MEMORY_MIB_MIN = 64,
     LIMIT_MEMORY_MIB = 4 * 1024 * 1024,
     LIMIT_DISK_GIB = 64 * 1024,
@@ -39,14 +39,14 @@ enum {
     /* Lists and waits. */
     LIMIT_PAGE = 1000,
     LIMIT_PAGE_DEFAULT = 100,
-    LIMIT_WAIT_SECONDS = 60,            /* a suspended client's leaving goes unseen */
-    LIMIT_CONSOLE_BYTES = 256 * 1024,   /* tail of a console log */
+    LIMIT_WAIT_SECONDS = 60,          /* a suspended client's leaving goes unseen */
+    LIMIT_CONSOLE_BYTES = 256 * 1024, /* tail of a console log */
     LIMIT_STOP_TIMEOUT_SECONDS = 600,
-    STOP_TIMEOUT_DEFAULT_SECONDS = 60,  /* what a guest gets to obey the power button */
-    CONSOLE_WAIT_SECONDS = 10,          /* for a host to send a console log's end */
-    LIMIT_WATCHERS = 2048,              /* people's suspended long polls and streams at once */
-    LIMIT_NODE_WATCHERS = 2048,         /* the same of agents: nobody else can take their room */
-    LIMIT_TOKEN_WATCHERS = 256,         /* event watchers of one project's token */
+    STOP_TIMEOUT_DEFAULT_SECONDS = 60, /* what a guest gets to obey the power button */
+    CONSOLE_WAIT_SECONDS = 10,         /* for a host to send a console log's end */
+    LIMIT_WATCHERS = 2048,             /* people's suspended long polls and streams at once */
+    LIMIT_NODE_WATCHERS = 2048,        /* the same of agents: nobody else can take their room */
+    LIMIT_TOKEN_WATCHERS = 256,        /* event watchers of one project's token */
 
     IDEMPOTENCY_KEEP_SECONDS = 24 * 3600,
 };

@@ -28,11 +28,11 @@ void fd_cleanup(const int *fd);
 #define autoclose __attribute__((cleanup(fd_cleanup)))
 
 /* Hands the value out of an `auto` variable, which is left NULL. */
-#define take(variable)                                                                             \
-    __extension__({                                                                                \
-        __typeof__(variable) taken_ = (variable);                                                  \
-        (variable) = NULL;                                                                         \
-        taken_;                                                                                    \
+#define take(variable)                            \
+    __extension__({                               \
+        __typeof__(variable) taken_ = (variable); \
+        (variable) = NULL;                        \
+        taken_;                                   \
     })
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))

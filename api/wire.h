@@ -65,10 +65,10 @@ enum wire_type {
 };
 
 enum wire_flags {
-    WIRE_REQUIRED = 1,  /* decoding: must be there and not null */
-    WIRE_NULLABLE = 2,  /* decoding: null is allowed and means "clear" (present, zero) */
-    WIRE_OMIT = 4,      /* encoding: leave out when NULL, zero or empty */
-    WIRE_SECRET = 8,    /* encoding: never, unless the secret mode asks */
+    WIRE_REQUIRED = 1, /* decoding: must be there and not null */
+    WIRE_NULLABLE = 2, /* decoding: null is allowed and means "clear" (present, zero) */
+    WIRE_OMIT = 4,     /* encoding: leave out when NULL, zero or empty */
+    WIRE_SECRET = 8,   /* encoding: never, unless the secret mode asks */
 };
 
 typedef int wire_check(const char *field, const char *text, struct err *err); /* a signature only */
@@ -82,7 +82,7 @@ struct wire_field {
                                  max 0 means: no bound but the type's own */
     const char *const *names; /* ENUM, ended by NULL */
     const struct wire_struct *sub;
-    wire_check *check;        /* STR and items of STRS: validate.h */
+    wire_check *check; /* STR and items of STRS: validate.h */
 };
 
 struct wire_struct {
