@@ -283,6 +283,7 @@ static void publish_unseen(struct turn *t)
         o.generation = t->s.desired->generation;
     }
     o.converged = o.final = false;
+    o.quarantined = o.quarantined && !t->desired;
     memset(o.reason, 0, sizeof o.reason);
     text_copy(o.reason, sizeof o.reason, t->trouble.reason);
     registry_observe(t->agent, instance, t->desired, &o);

@@ -219,6 +219,28 @@ static void test_lifecycle__a_guest_that_powers_itself_off_is_seen_within_two_se
     cloud_done(cloud, "DELETE", "/v1/instances/tired", NULL);
 }
 
+/* As a host that goes down does: that must not change what is desired of the guest. */
+static void test_lifecycle__a_guest_ended_by_its_host_is_still_desired_running(void **state)
+{
+    struct cloud *cloud = *state;
+    create(cloud, "evicted", "tiny");
+    autofree char *address = address_of(cloud, "evicted");
+    assert_answers(cloud, address, "/", "hello from evicted");
+    struct answer auto_answer_json made = cloud_call(cloud, "GET", "/v1/instances/evicted", NULL);
+    autofree char *command =
+        xasprintf("kill -TERM $(cat /run/libvirt/qemu/mc-%s.pid)", answer_str(&made, "id"));
+    const char *argv[] = {"sh", "-c", command, NULL};
+    int status = 0;
+    autofree char *said = cloud_host_output(cloud, argv, &status);
+    if (status != 0)
+        cloud_fail("%s: %s", command, said);
+    cloud_await(cloud, "/v1/instances/evicted", "state", "crashed", 10000);
+    struct answer auto_answer_json shown = cloud_call(cloud, "GET", "/v1/instances/evicted", NULL);
+    assert_string_equal(answer_str(&shown, "stop_cause"), "unseen");
+    assert_string_equal(answer_str(&shown, "desired"), "running");
+    cloud_done(cloud, "DELETE", "/v1/instances/evicted", NULL);
+}
+
 static void test_lifecycle__a_reboot_starts_the_guest_once_more(void **state)
 {
     struct cloud *cloud = *state;
@@ -268,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_lifecycle__a_guest_lives_from_create_to_delete),
         cmocka_unit_test(test_lifecycle__an_image_that_ignores_the_power_button_is_forced),
         cmocka_unit_test(test_lifecycle__a_guest_that_powers_itself_off_is_seen_within_two_seconds),
+        cmocka_unit_test(test_lifecycle__a_guest_ended_by_its_host_is_still_desired_running),
         cmocka_unit_test(test_lifecycle__a_reboot_starts_the_guest_once_more),
         cmocka_unit_test(test_lifecycle__two_guests_of_one_image_leave_its_owner_alone),
     };

@@ -358,8 +358,10 @@ static void test_instance__a_guest_that_cannot_be_asked_is_forced_in_time(void *
     struct world *w = *state;
     struct desired_instance d = desired_running();
     guest_runs_as_desired(w);
+    pthread_mutex_lock(&w->agent.lock); /* so many presses have failed already */
+    registry_find(&w->agent, INSTANCE)->attempts = 10;
+    pthread_mutex_unlock(&w->agent.lock);
     d.power = POWER_STOPPED;
-    d.generation = 2;
     d.stop_timeout_ms = 1500;
     told(w, &d);
     wait_until(w, i.observed.state == STATE_STOPPED && i.observed.converged);

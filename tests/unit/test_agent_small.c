@@ -45,13 +45,13 @@ static void test_title__of_a_foreign_domain_is_cut_so_that_the_wire_takes_it(voi
     struct observed_instance back = {0};
     buf_puts(&xml, "<domain><uuid>" INSTANCE "</uuid><name>x</name><title>");
     for (int i = 0; i < 200; i++)
-        buf_puts(&xml, i == 0 ? "a" : "\xc3\xa9");
+        buf_puts(&xml, "\xc3\xa9");
     buf_puts(&xml, "</title></domain>");
     assert_int_equal(facts_read_domain(xml.data, &f, &err), 0);
     struct situation s = {.epoch = "", .seed = "", .facts = &f};
     struct decision d = converge(&s);
     observe(&s, &d, &none, true, &o);
-    assert_int_equal(strlen(o.name), 255);
+    assert_int_equal(strlen(o.name), 254); /* two bytes each */
     struct observed_instance out = {.id = o.id, .state = o.state, .name = o.name};
     struct json_writer w = JSON_WRITER(&text);
     wire_encode(&observed_instance_wire, &out, &w, NULL);
