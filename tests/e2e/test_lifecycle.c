@@ -264,7 +264,7 @@ static void test_lifecycle__a_reboot_starts_the_guest_once_more(void **state)
 static char *cache_owner(struct cloud *cloud)
 {
     const char *argv[] = {"sh", "-c",
-                          "find / -xdev -name 'image-*.qcow2' -exec stat -c '%u:%g %a' {} + | sort",
+                          "find /var/lib/libvirt -name 'image-*.qcow2' -exec stat -c '%u:%g %a' {} + | sort",
                           NULL};
     return cloud_host_output(cloud, argv, NULL);
 }
