@@ -113,7 +113,7 @@ static double parallel_ours(struct cloud *cloud, int round)
 /* The thread count with which bare libvirt is best here. */
 static int best_width(struct cloud *cloud, const char *model)
 {
-    static const int widths[] = {2, 4, 8};
+    static const int widths[] = {2, 4, 8, 16};
     int best = 1;
     double least = bare(cloud, model, PARALLEL, 1);
     for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {

@@ -263,9 +263,9 @@ static void test_lifecycle__a_reboot_starts_the_guest_once_more(void **state)
 /* Owner of the cached image on the host, as stat prints it. */
 static char *cache_owner(struct cloud *cloud)
 {
-    const char *argv[] = {"sh", "-c",
-                          "find /var/lib/libvirt -name 'image-*.qcow2' -exec stat -c '%u:%g %a' {} + | sort",
-                          NULL};
+    const char *argv[] = {
+        "sh", "-c",
+        "find /var/lib/libvirt -name 'image-*.qcow2' -exec stat -c '%u:%g %a' {} + | sort", NULL};
     return cloud_host_output(cloud, argv, NULL);
 }
 
