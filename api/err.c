@@ -42,6 +42,8 @@ static const struct err_info infos[ERR_CODES] = {
     [ERR_INTERNAL] = {"internal", "Something broke in the cloud itself", 500, 1},
     [ERR_NOT_IMPLEMENTED] = {"not_implemented", "This is not implemented", 501, 1},
     [ERR_UNAVAILABLE] = {"unavailable", "Not at the moment", 503, 1},
+    [ERR_HTTP_VERSION] = {"http_version_not_supported", "This version of HTTP is not supported",
+                          505, 1},
     [ERR_HOST_TIMEOUT] = {"host_timeout", "The node did not answer in time", 504, 6},
     [ERR_STORAGE_FULL] = {"storage_full", "The storage is full", 507, 1},
     [ERR_OPERATION_FAILED] = {"operation_failed", "The operation failed", 500, 5},

@@ -39,6 +39,7 @@ enum err_code {
     ERR_NOT_IMPLEMENTED,   /* 501 not_implemented */
     ERR_UNAVAILABLE,       /* 503 unavailable: stopping, or a bound was reached; try again */
     ERR_HOST_TIMEOUT,      /* 504 host_timeout: the node did not answer in time */
+    ERR_HTTP_VERSION,      /* 505 http_version_not_supported */
     ERR_STORAGE_FULL,      /* 507 storage_full */
     /* Reasons of an operation that ended failed; they also serve as problem codes. */
     ERR_OPERATION_FAILED, /* operation_failed: the host said why */

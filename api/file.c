@@ -44,18 +44,23 @@ static char *folder_of(const char *path)
     return xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-/* Makes a rename, unlink or mkdir in the folder of `path` last. */
-static int sync_folder(const char *what, const char *path, struct err *err)
+int file_sync_folder(const char *what, const char *folder, struct err *err)
 {
     if (passage("fsync_dir", what, err) != 0)
         return -1;
-    autofree char *folder = folder_of(path);
     autoclose int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return file_err(err, "cannot open folder", folder);
     if (fsync(fd) != 0)
         return file_err(err, "cannot sync folder", folder);
     return 0;
+}
+
+/* Makes a rename, unlink or mkdir in the folder of `path` last. */
+static int sync_folder(const char *what, const char *path, struct err *err)
+{
+    autofree char *folder = folder_of(path);
+    return file_sync_folder(what, folder, err);
 }
 
 int file_sync(const char *what, int fd, struct err *err)

@@ -23,6 +23,8 @@ int file_rename(const char *what, const char *from, const char *to, struct err *
 int file_rename_new(const char *what, const char *from, const char *to, struct err *err);
 /* unlink(2), then fsync of the folder; a missing file is no error. */
 int file_unlink(const char *what, const char *path, struct err *err);
+/* fsync of a folder: a file that is missing from it stays so. */
+int file_sync_folder(const char *what, const char *folder, struct err *err);
 /* mkdir -p with `mode` for what is made. */
 int file_mkdirs(const char *path, mode_t mode, struct err *err);
 /* Takes an exclusive lock (flock) on `path`, creating it; the descriptor stays

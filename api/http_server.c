@@ -33,6 +33,7 @@ static struct http_request *connection_new(struct http_server *server,
     http_request_reset(req);
     /* A connection's first request is counted from here. */
     req->phase = HTTP_HEAD;
+    req->stays_open = true;
     http_deadline(req, http_now_ms() + server->request_ms, false);
     pthread_mutex_lock(&server->lock);
     req->next = server->connections;
@@ -61,10 +62,19 @@ static void connection_free(struct http_request *req)
 static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
                           enum MHD_ConnectionNotificationCode what)
 {
-    if (what == MHD_CONNECTION_NOTIFY_STARTED)
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         *context = connection_new(cls, connection);
-    else if (*context)
-        connection_free(take(*context));
+        return;
+    }
+    struct http_request *req = take(*context);
+    if (!req)
+        return;
+    http_malformed_closing(req);
+    /* libmicrohttpd forgets to, when one error of a request follows another. */
+    if (req->raw_target)
+        http_on_completed(cls, connection, &(void *){req}, MHD_REQUEST_TERMINATED_WITH_ERROR);
+    shutdown(req->fd, SHUT_WR); /* the end reaches the client even while the socket lingers */
+    connection_free(req);
 }
 
 void http_sleep(struct http_request *req)
@@ -227,9 +237,11 @@ static int start_daemon(struct http_server *server, const struct http_settings *
     struct MHD_OptionItem pool[] = {{MHD_OPTION_END, 0, NULL}, {MHD_OPTION_END, 0, NULL}};
     if (settings->threads > 1)
         pool[0] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, settings->threads, NULL};
+    /* TURBO: read a new connection before asking epoll about it, and leave shutting it down
+     * to us, who may have a last word. */
     struct MHD_Daemon *daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_on_access,
-        server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO, 0, NULL, NULL,
+        http_on_access, server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)HTTP_POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_URI_LOG_CALLBACK,
         http_on_target, server, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,

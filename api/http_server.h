@@ -3,7 +3,8 @@
  * Framing is judged here, before anything else sees the request, because
  * Debian's libmicrohttpd 0.9.75 takes two Content-Lengths, Content-Length with
  * Transfer-Encoding, a space before the colon and cuts a URL at %00. After a
- * framing error or an unread body the connection is closed.
+ * framing error or an unread body the connection is closed. What libmicrohttpd refuses by
+ * itself gets a problem document like all else (http_server_malformed.c).
  *
  * Threads: each listener has one epoll thread (a setting for more) on which
  * `handle` runs. A handler answers at once with http_reply(), or calls

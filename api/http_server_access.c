@@ -27,16 +27,23 @@ static void make_id(struct http_request *req)
     req->id[16] = '\0';
 }
 
+void http_request_started(struct http_request *req)
+{
+    req->started_ns = clock_mono_ns();
+    if (req->phase == HTTP_IDLE)
+        http_deadline(req, req->started_ns / 1000000 + req->server->request_ms, false);
+    req->phase = HTTP_HEAD;
+    req->used = true;
+    req->stays_open = false;
+    make_id(req);
+}
+
 void *http_on_target(void *cls, const char *uri, struct MHD_Connection *connection)
 {
     (void)cls;
     struct http_request *req =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    req->started_ns = clock_mono_ns();
-    if (req->phase == HTTP_IDLE)
-        http_deadline(req, req->started_ns / 1000000 + req->server->request_ms, false);
-    req->phase = HTTP_HEAD;
-    make_id(req);
+    http_request_started(req);
     req->raw_target = uri;
     req->raw_target_len = strlen(uri);
     http_target_parse(req, uri, req->raw_target_len);
@@ -62,7 +69,7 @@ static enum MHD_Result queue_reply(struct http_request *req)
     struct http_shared *owner = take(req->response_owner);
     expect_reader(req);
     req->phase = HTTP_SENDING;
-    enum MHD_Result done = MHD_queue_response(req->connection, (unsigned)req->status, response);
+    enum MHD_Result done = http_queue_response(req->connection, (unsigned)req->status, response);
     http_drop_response(response, owner);
     return done;
 }
@@ -71,6 +78,7 @@ static enum MHD_Result queue_reply(struct http_request *req)
  * the next request, so the connection ends. */
 static enum MHD_Result refuse_body(struct http_request *req)
 {
+    req->keeps = false;
     http_linger(req);
     return queue_reply(req);
 }
@@ -275,12 +283,13 @@ void http_request_reset(struct http_request *req)
 {
     req->phase = HTTP_IDLE;
     req->wants_sleep = req->begun = req->has_body = req->slept = req->shared = false;
-    req->status = 0;
+    req->keeps = false;
+    req->status = req->refused_status = 0;
     req->body_mode = HTTP_BODY_NONE;
     req->content_length = -1;
     req->uploaded = 0;
     req->data = NULL;
-    req->method = req->head = NULL;
+    req->method = req->head = req->raw_target = NULL;
     req->target = req->inline_target;
     req->target[0] = req->target[1] = '\0';
     req->params = 0;
@@ -300,12 +309,16 @@ static void end(struct http_request *req, int64_t now_ns)
 void http_on_completed(void *cls, struct MHD_Connection *connection, void **context,
                        enum MHD_RequestTerminationCode how)
 {
-    (void)cls, (void)connection, (void)how;
+    (void)cls, (void)connection;
     struct http_request *req = *context;
     if (!req)
         return;
     int64_t now_ns = clock_mono_ns();
-    if (req->phase != HTTP_SENDING)
+    bool replied = req->phase == HTTP_SENDING;
+    req->stays_open = replied && req->keeps && how == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    if (req->refused_status)
+        req->status = req->refused_status;
+    else if (!replied)
         req->status = 0;
     if (req->begun)
         end(req, now_ns);

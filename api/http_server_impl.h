@@ -22,8 +22,8 @@
 enum {
     /* The memory that libmicrohttpd gives a connection for a request's head, its
      * reply's head and its read buffer. It holds the largest head that we accept,
-     * so that our own limits speak first (beyond this size libmicrohttpd answers
-     * 414 or 431 itself), and no more: the whole of it is zeroed for each request
+     * so that our own limits speak first (beyond this size libmicrohttpd refuses it:
+     * http_server_malformed.c), and no more: the whole of it is zeroed for each request
      * on a connection that is kept alive. */
     HTTP_POOL_BYTES = 24 * 1024,
     HTTP_PARAMS_MAX = 32,         /* query parameters of one request */
@@ -69,8 +69,12 @@ struct http_request {
     enum http_phase phase;
     bool begun; /* `begin` was called, so `end` is owed */
     bool has_body;
-    bool shared; /* http_suspend() was called: other threads may know of the request */
-    bool slept;  /* likewise, during the last callback */
+    bool shared;        /* http_suspend() was called: other threads may know of the request */
+    bool slept;         /* likewise, during the last callback */
+    bool used;          /* the connection has brought a request line */
+    bool keeps;         /* libmicrohttpd keeps the connection after the reply, for certain */
+    bool stays_open;    /* nothing but the client's leaving or a bad request line can end it now */
+    int refused_status; /* of libmicrohttpd's own refusal; 0: none */
     enum http_body_mode body_mode;
     size_t body_limit;
     struct buf body;
@@ -146,6 +150,16 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **cont
                        enum MHD_RequestTerminationCode how);
 
 void http_request_reset(struct http_request *req);
+/* A request line was read, or could not be. */
+void http_request_started(struct http_request *req);
+
+/* ---- http_server_malformed.c ---- */
+
+/* MHD_queue_response(), which no file but that one may call. */
+enum MHD_Result http_queue_response(struct MHD_Connection *connection, unsigned status,
+                                    struct MHD_Response *response);
+/* libmicrohttpd is about to close the connection's socket. */
+void http_malformed_closing(struct http_request *req);
 
 /* ---- http_server_reply.c ---- */
 

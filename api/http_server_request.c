@@ -41,6 +41,7 @@ static const struct {
 #undef SINGLE
 };
 enum { HEADER_HOST, HEADER_LENGTH, HEADER_ENCODING };
+static const char connection_header[] = "Connection";
 
 static const bool token_bytes[256] = {
     ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['!'] = true,  ['#'] = true,
@@ -61,7 +62,7 @@ struct head_scan {
     const char *expected; /* where the next header's name must begin */
     unsigned seen;        /* bits of single_headers */
     const char *length, *encoding;
-    bool failed;
+    bool failed, has_connection;
     struct http_request *req;
 };
 
@@ -116,6 +117,8 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
     }
     if (note_single(scan, key, key_len, value))
         return MHD_NO;
+    if (key_len == sizeof(connection_header) - 1 && strcasecmp(key, connection_header) == 0)
+        scan->has_connection = true;
     scan->expected = value + value_len + 2;
     scan->failed = false;
     return MHD_YES;
@@ -181,6 +184,7 @@ int http_head_check(struct http_request *req, const char *method, const char *ve
         return http_refuse(req, ERR_INVALID, "The header Host is missing.");
     if (check_body_headers(req, &scan, version))
         return -1;
+    req->keeps = !scan.has_connection && strcmp(version, "HTTP/1.0") != 0;
     req->head = method;
     req->head_size = head_size;
     return 0;

@@ -14,14 +14,16 @@ static int put_pair(const char *pair, size_t len, struct json_writer *w, struct 
 {
     autofree char *name = xstrndup(pair, len);
     char *equals = strchr(name, '=');
-    if (!equals)
-        return err_field(err, "label", "label must be like name=value,name=value");
-    *equals = '\0';
+    const char *value = NULL;
+    if (equals) {
+        *equals = '\0';
+        value = equals + 1;
+    }
     if (validate_label_name("label", name, err) != 0 ||
-        validate_label_value("label", equals + 1, err) != 0)
+        (value && validate_label_value("label", value, err) != 0))
         return -1;
     json_put_key(w, name);
-    json_put_str(w, NULL, equals + 1);
+    json_put_str(w, NULL, value);
     return 0;
 }
 

@@ -100,7 +100,8 @@ int store_image_list(struct db *db, const struct image_filter *filter, struct wi
         "WHERE m.deleted_ms IS NULL AND m.key > ?1 AND (?2 = 0 OR m.project_key = ?2"
         " OR m.public = 1) AND (?4 IS NULL OR m.name = ?4) AND (?5 IS NULL OR m.state = ?5 - 1)"
         " AND (?6 IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(?6) s WHERE"
-        "      json_extract(m.labels, '$.\"' || s.key || '\"') IS NOT s.value))"
+        "      ifnull(json_extract(m.labels, '$.\"' || s.key || '\"') <> s.value,"
+        "             json_extract(m.labels, '$.\"' || s.key || '\"') IS NULL)))"
         " ORDER BY m.key LIMIT ?3");
     stmt_bind(stmt, "iiitzt", window->after_key, filter->project_key, window->limit + 1,
               filter->name, (int64_t)filter->state, filter->labels);

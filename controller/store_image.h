@@ -23,7 +23,7 @@ struct image_filter {
     int64_t project_key;
     const char *name;
     int state;          /* enum image_state + 1 */
-    const char *labels; /* JSON object */
+    const char *labels; /* JSON object: all of these, null for any value */
 };
 int store_image_list(struct db *db, const struct image_filter *filter, struct window *window,
                      image_each *each, void *ctx, struct err *err);

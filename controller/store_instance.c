@@ -28,7 +28,8 @@
     " AND (?4 IS NULL OR i.node_key = ?4) AND (?5 IS NULL OR i.image_key = ?5)"                    \
     " AND (?6 IS NULL OR i.name = ?6) AND (?7 IS NULL OR " INSTANCE_STATE " = ?7 - 1)"             \
     " AND (?8 IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(?8) s WHERE"                          \
-    "      json_extract(i.labels, '$.\"' || s.key || '\"') IS NOT s.value))"
+    "      ifnull(json_extract(i.labels, '$.\"' || s.key || '\"') <> s.value,"                       \
+    "             json_extract(i.labels, '$.\"' || s.key || '\"') IS NULL)))"
 /* clang-format on */
 
 static void read_desired(struct stmt *stmt, struct instance *row)

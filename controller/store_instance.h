@@ -29,7 +29,7 @@ struct instance_filter {
     int64_t project_key, node_key, image_key;
     const char *name;
     int state;          /* enum instance_state + 1 */
-    const char *labels; /* JSON object: all of these */
+    const char *labels; /* JSON object: all of these, null for any value */
 };
 int store_instance_list(struct db *db, const struct instance_filter *filter, struct window *window,
                         instance_each *each, void *ctx, struct err *err);
