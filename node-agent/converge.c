@@ -5,10 +5,10 @@
 #include <string.h>
 
 const char *const step_names[STEPS + 1] = {
-    "nothing", "wait",       "refuse", "fetch_image", "list",     "make_disk",
-    "grow",    "seed",       "define", "redefine",    "retitle",  "stamp",
-    "network", "set_run",    "create", "set_started", "resume",   "ask",
-    "destroy", "record_end", "sweep",  "clean",       "undefine", NULL};
+    "nothing", "wait",        "refuse",      "fetch_image", "list",    "make_disk",  "grow",
+    "seed",    "define",      "redefine",    "retitle",     "stamp",   "network",    "set_run",
+    "create",  "set_started", "resume",      "ask",         "destroy", "record_end", "sweep",
+    "clean",   "undefine",    "remove_logs", NULL};
 
 static struct decision step(enum step what)
 {
@@ -37,7 +37,8 @@ static bool end_unrecorded(const struct facts *f)
     return f->power == HOST_OFF && f->marked && f->mark.started > f->mark.ended;
 }
 
-/* The domain goes last, since its metadata is what we know the rest by. */
+/* The domain goes after what only its metadata may know. Its logs go after it, since
+ * libvirt writes them as long as there is a domain; the tombstone alone finds them again. */
 static struct decision remove_all(const struct situation *s)
 {
     const struct facts *f = s->facts;
@@ -51,7 +52,9 @@ static struct decision remove_all(const struct situation *s)
         return step(STEP_LIST);
     if (!s->cleaned)
         return step(STEP_CLEAN);
-    return step(f->defined ? STEP_UNDEFINE : STEP_NOTHING);
+    if (f->defined)
+        return step(STEP_UNDEFINE);
+    return step(s->logs_removed ? STEP_NOTHING : STEP_REMOVE_LOGS);
 }
 
 static bool begun(const struct mark *mark)

@@ -35,7 +35,8 @@ struct situation {
     int64_t now;
     bool stuck;        /* a libvirt call on it is past its deadline and has not returned */
     bool seed_written; /* since the last look */
-    bool cleaned;      /* DHCP entries and console logs are gone */
+    bool cleaned;      /* DHCP entries are gone */
+    bool logs_removed; /* and, after the domain, its log files */
 };
 
 enum step {
@@ -60,8 +61,9 @@ enum step {
     STEP_DESTROY,
     STEP_RECORD_END, /* write down that and how the run ended */
     STEP_SWEEP,      /* delete the volume `volume` */
-    STEP_CLEAN,
+    STEP_CLEAN,      /* its DHCP entries */
     STEP_UNDEFINE,
+    STEP_REMOVE_LOGS,
     STEPS
 };
 extern const char *const step_names[];

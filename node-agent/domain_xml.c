@@ -150,10 +150,15 @@ static void write_label(struct xml_out *x, const struct domain_spec *spec)
     xml_close(x);
 }
 
+void domain_name(const char *id, char out[DOMAIN_NAME_MAX])
+{
+    snprintf(out, DOMAIN_NAME_MAX, "mc-%s", id);
+}
+
 void domain_xml(const struct domain_spec *spec, struct buf *out)
 {
-    char name[64];
-    snprintf(name, sizeof name, "mc-%s", spec->id);
+    char name[DOMAIN_NAME_MAX];
+    domain_name(spec->id, name);
     struct xml_out *x = xml_begin();
     xml_open(x, "domain", "type", spec->virt == VIRT_KVM ? "kvm" : "qemu", NULL);
     xml_text(x, "name", name);

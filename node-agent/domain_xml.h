@@ -32,6 +32,10 @@ struct domain_spec {
     const struct mark *mark;
 };
 
+enum { DOMAIN_NAME_MAX = ID_TEXT_MAX + 4 };
+/* libvirt's name of it. */
+void domain_name(const char *id, char out[DOMAIN_NAME_MAX]);
+
 void domain_xml(const struct domain_spec *spec, struct buf *out);
 
 /* The metadata element alone, for virDomainSetMetadata. */

@@ -11,6 +11,7 @@
 #include "api/log.h"
 #include "api/mem.h"
 #include "api/types.h"
+#include "node-agent/domain_xml.h"
 #include "node-agent/hypervisor_private.h"
 #include "node-agent/xml.h"
 
@@ -112,7 +113,9 @@ int64_t hv_started_at(const struct hv_settings *settings, const char *id)
 {
     auto_buf struct buf path = {0}, text = {0};
     auto_err struct err err = {0};
-    buf_printf(&path, "%s/mc-%s.pid", settings->run_dir, id);
+    char name[DOMAIN_NAME_MAX];
+    domain_name(id, name);
+    buf_printf(&path, "%s/%s.pid", settings->run_dir, name);
     if (file_read(path.data, 32, &text, &err))
         return 0;
     long pid = strtol(text.data, NULL, 10);

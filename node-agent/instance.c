@@ -90,6 +90,7 @@ void instance_env(struct agent *agent, void *hv, struct step_env *ret)
                              .gid = agent->gid,
                              .pool_path = agent->settings.pool_path,
                              .console_dir = agent->settings.console_dir,
+                             .qemu_log_dir = agent->settings.qemu_log_dir,
                              .ctx = agent,
                              .witness = on_witness,
                              .witness_sync = on_witness_sync,
@@ -157,7 +158,7 @@ static void refresh(struct turn *t)
         return;
     desired_unref(t->desired);
     t->desired = newer;
-    t->s.seed_written = t->s.cleaned = false;
+    t->s.seed_written = t->s.cleaned = t->s.logs_removed = false;
     situate(t);
 }
 

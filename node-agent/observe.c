@@ -53,7 +53,7 @@ static bool gone_for_sure(const struct situation *s, const struct decision *next
     const struct facts *f = s->facts;
     bool ours = s->desired && s->desired->deleted && !s->desired->adopt;
     return !f->defined && f->listed && f->volume_count == 0 && !s->stuck &&
-           next->step == STEP_NOTHING && (!ours || s->cleaned);
+           next->step == STEP_NOTHING && (!ours || s->logs_removed);
 }
 
 static int state_of(const struct situation *s, const struct decision *next, int cause)

@@ -31,6 +31,8 @@ static const struct config_field fields[] = {
      "folder of that pool"},
     {"console_dir", CONFIG_STR, AT(console_dir), "/var/log/libvirt/minicloud", 0, 0, NULL,
      "folder of the guests' console logs"},
+    {"qemu_log_dir", CONFIG_STR, AT(qemu_log_dir), "/var/log/libvirt/qemu", 0, 0, NULL,
+     "where libvirt logs each guest's QEMU; a deleted instance's log is removed from it"},
     {"run_dir", CONFIG_STR, AT(run_dir), "/run/libvirt/qemu", 0, 0, NULL,
      "where libvirt keeps QEMU's pid files"},
     {"workers", CONFIG_INT, AT(workers), "16", 1, 64, NULL,

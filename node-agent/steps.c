@@ -341,6 +341,8 @@ int step_do(const struct step_env *env, struct situation *s, struct facts *f,
         return step_clean(env, s, f, err);
     case STEP_UNDEFINE:
         return undefine(env, f, err);
+    case STEP_REMOVE_LOGS:
+        return step_remove_logs(env, s, f, err);
     default:
         return err_set(err, ERR_INTERNAL, "step %s is not one to carry out",
                        step_names[decision->step]);

@@ -11,6 +11,7 @@ struct step_env {
     int virt; /* enum virt_type, never auto */
     int64_t gid;
     const char *pool_path, *console_dir;
+    const char *qemu_log_dir; /* libvirt's own */
     void *ctx;
     /* Writes evidence down; boot id and wall clock are filled in, and a boottime of 0. */
     int (*witness)(void *ctx, struct observation *o, struct err *err);

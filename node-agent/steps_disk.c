@@ -1,5 +1,6 @@
 /* Steps on storage, network and log files; see steps.h. */
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "api/err.h"
 #include "api/file.h"
 #include "api/mem.h"
+#include "node-agent/domain_xml.h"
 #include "node-agent/seed.h"
 #include "node-agent/steps_private.h"
 
@@ -95,26 +97,6 @@ int step_sweep(const struct step_env *env, struct facts *f, const char *volume, 
     return 0;
 }
 
-/* The console log and what virtlogd rotated: "<id>.log", "<id>.log.0", ... */
-static int remove_logs(const struct step_env *env, const char *id, struct err *err)
-{
-    char prefix[ID_TEXT_MAX + 4];
-    int r = 0;
-    DIR *dir = opendir(env->console_dir);
-    if (!dir)
-        return 0;
-    snprintf(prefix, sizeof prefix, "%s.log", id);
-    for (struct dirent *e; r == 0 && (e = readdir(dir));) {
-        if (strncmp(e->d_name, prefix, strlen(prefix)) != 0)
-            continue;
-        auto_buf struct buf path = {0};
-        buf_printf(&path, "%s/%s", env->console_dir, e->d_name);
-        r = file_unlink("console", path.data, err);
-    }
-    closedir(dir);
-    return r;
-}
-
 /* By the tombstone's interfaces and by the domain's metadata: either may lack them. */
 int step_clean(const struct step_env *env, struct situation *s, struct facts *f, struct err *err)
 {
@@ -129,8 +111,61 @@ int step_clean(const struct step_env *env, struct situation *s, struct facts *f,
             ops->lease_remove(env->host.ctx, nics[i].network, nics[i].mac, nics[i].address, err))
             return -1;
     }
-    if (remove_logs(env, f->id, err))
-        return -1;
     s->cleaned = true;
+    return 0;
+}
+
+/* "<stem>.log", what virtlogd makes of a full one, ".log.0", and logrotate, ".log.2.gz". */
+static bool is_log_of(const char *stem, const char *name)
+{
+    size_t len = strlen(stem);
+    if (strncmp(name, stem, len) != 0 || strncmp(name + len, ".log", 4) != 0)
+        return false;
+    const char *rest = name + len + 4;
+    if (*rest == '\0')
+        return true;
+    size_t digits = *rest == '.' ? strspn(++rest, "0123456789") : 0;
+    return digits > 0 && (rest[digits] == '\0' || strcmp(rest + digits, ".gz") == 0);
+}
+
+/* NULL: there are no more, or errno is not 0. */
+static const char *next_log(DIR *dir, const char *stem)
+{
+    const struct dirent *e;
+    errno = 0;
+    while ((e = readdir(dir)) && !is_log_of(stem, e->d_name))
+        ;
+    return e ? e->d_name : NULL;
+}
+
+/* Where none is left it syncs all the same: whoever removed them may have died before. */
+static int remove_logs(const char *what, const char *folder, const char *stem, struct err *err)
+{
+    bool synced = false;
+    int r = 0;
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return errno == ENOENT ? 0 : err_errno(err, "cannot open folder %s", folder);
+    for (const char *name; r == 0 && (name = next_log(dir, stem));) {
+        auto_buf struct buf path = {0};
+        buf_printf(&path, "%s/%s", folder, name);
+        r = file_unlink(what, path.data, err);
+        synced = true;
+    }
+    if (r == 0 && errno != 0)
+        r = err_errno(err, "cannot read folder %s", folder);
+    closedir(dir);
+    return r != 0 || synced ? r : file_sync_folder(what, folder, err);
+}
+
+int step_remove_logs(const struct step_env *env, struct situation *s, const struct facts *f,
+                     struct err *err)
+{
+    char name[DOMAIN_NAME_MAX];
+    domain_name(f->id, name);
+    if (remove_logs("console", env->console_dir, f->id, err) ||
+        remove_logs("qemu_log", env->qemu_log_dir, name, err))
+        return -1;
+    s->logs_removed = true;
     return 0;
 }

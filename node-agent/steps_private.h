@@ -12,5 +12,7 @@ int step_seed(const struct step_env *env, struct situation *s, struct facts *f, 
 int step_network(const struct step_env *env, struct situation *s, struct facts *f, struct err *err);
 int step_sweep(const struct step_env *env, struct facts *f, const char *volume, struct err *err);
 int step_clean(const struct step_env *env, struct situation *s, struct facts *f, struct err *err);
+int step_remove_logs(const struct step_env *env, struct situation *s, const struct facts *f,
+                     struct err *err);
 
 #endif

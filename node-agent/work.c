@@ -130,6 +130,13 @@ static struct work_item *dequeue(struct work_pool *pool)
     return item;
 }
 
+static void count_out(struct worker *worker)
+{
+    if (worker->counted)
+        worker->pool->live--;
+    worker->counted = false;
+}
+
 static void unlink_worker(struct worker *worker)
 {
     struct worker **at = &worker->pool->workers;
@@ -138,8 +145,7 @@ static void unlink_worker(struct worker *worker)
     *at = worker->next;
     if (worker->written_off)
         worker->pool->written_off--;
-    if (worker->counted)
-        worker->pool->live--;
+    count_out(worker);
 }
 
 static void finish_item(struct worker *worker, struct work_item *item)
@@ -159,15 +165,19 @@ static void finish_item(struct worker *worker, struct work_item *item)
 
 /* ---- workers ---- */
 
-/* Waits for work; NULL: this thread is not needed any more. */
-static struct work_item *next_item(struct work_pool *pool)
+/* Waits for work; NULL: this thread is not needed any more. It is counted out with that
+ * decision, or the last two to be idle would each leave the other to stay. */
+static struct work_item *next_item(struct worker *worker)
 {
+    struct work_pool *pool = worker->pool;
     struct work_item *item;
     int64_t until = clock_boottime_ms() + pool->settings.idle_ms;
     while (!pool->stopping && !(item = dequeue(pool))) {
         int64_t left = until - clock_boottime_ms();
-        if (left <= 0 && pool->live > 1)
+        if (left <= 0 && pool->live > 1) {
+            count_out(worker);
             return NULL;
+        }
         pool->idle++;
         if (left <= 0)
             pthread_cond_wait(&pool->ready, &pool->lock);
@@ -185,7 +195,7 @@ static void *work_thread(void *arg)
     struct work_item *item;
     void *held = pool->settings.open(pool->settings.ctx, worker);
     pthread_mutex_lock(&pool->lock);
-    while (!worker->written_off && (item = next_item(pool))) {
+    while (!worker->written_off && (item = next_item(worker))) {
         worker->item = item;
         spawn_if_needed(pool);
         pthread_mutex_unlock(&pool->lock);
@@ -260,10 +270,8 @@ static bool write_off_one(struct work_pool *pool, int64_t now, int64_t *next)
         int64_t ms = now - w->call_began;
         w->written_off = true;
         pool->written_off++;
-        if (pool->written_off <= pool->settings.written_off_max) {
-            w->counted = false;
-            pool->live--;
-        }
+        if (pool->written_off <= pool->settings.written_off_max)
+            count_out(w);
         if (item) {
             item->stuck++;
             item->running = item->again = false;
@@ -329,6 +337,7 @@ bool work_stop(struct work_pool *pool, int64_t ms)
 {
     int64_t until = clock_boottime_ms() + ms;
     pthread_mutex_lock(&pool->lock);
+    bool keeps = !pool->stopping;
     pool->stopping = true;
     pthread_cond_broadcast(&pool->ready);
     pthread_cond_broadcast(&pool->changed);
@@ -337,7 +346,8 @@ bool work_stop(struct work_pool *pool, int64_t ms)
         wait_ms(&pool->changed, &pool->lock, left);
     bool ended = !pool->workers;
     pthread_mutex_unlock(&pool->lock);
-    pthread_join(pool->keeper, NULL);
+    if (keeps)
+        pthread_join(pool->keeper, NULL);
     return ended;
 }
 

@@ -40,7 +40,7 @@ struct work_settings {
 
 int work_new(const struct work_settings *settings, struct work_pool **ret_pool, struct err *err);
 /* Takes no new work and waits for what runs, `ms` at most. Whether all ended; if not, the
- * pool must not be freed. */
+ * pool must not be freed, and one may wait once more. */
 bool work_stop(struct work_pool *pool, int64_t ms);
 void work_free(struct work_pool *pool);
 

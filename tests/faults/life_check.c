@@ -5,6 +5,10 @@
 #include "api/mem.h"
 #include "tests/faults/kill_plan.h"
 #include "tests/faults/life.h"
+#include "tests/faults/starts.h"
+
+/* libvirt cuts a domain's name, "mc-<id>", to 20 characters where it names folders. */
+enum { LIBVIRT_CUT = 17 };
 
 /* One look at the host: each line is "<kind> <text>". The gateway's own DHCP entry is the
  * network's, not an instance's. */
@@ -16,7 +20,8 @@ static const char look[] =
     "for n in $(virsh -q -c qemu:///system net-list --name); do"
     " virsh -q -c qemu:///system net-dumpxml $n; done | grep '<host ' | grep -v \"ip='10.77.0.1'\" "
     "| sed 's/^ */dhcp /';"
-    "cd /var/log/libvirt/qemu && grep -c 'starting up libvirt' mc-*.log | sed 's/^/starts /';"
+    "find /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt /run/libvirt"
+    " | sed 's/^/file /';"
     "cd /var/log/libvirt/minicloud 2>/dev/null && for f in $(ls); do"
     " echo boots $f:$(tr -cd B <$f | wc -c); done; true";
 
@@ -64,17 +69,23 @@ static void check_states(struct life *life, int phase, const char *host)
     }
 }
 
-/* QEMU was started, and the guest booted, at most once for each run that was allotted. */
+/* QEMU was started once for each run that was allotted, and the guest booted at most once.
+ * Of a deleted one too, up to its end: what it is known by is not removed with it. */
 static void check_runs(struct life *life, int phase, const char *host)
 {
     static const long runs[] = {1, 1, 2, 2};
+    autofree char *seen = starts_seen(life->cloud);
     for (int i = 0; i < LIVES; i++) {
-        long starts = 0, boots = 0;
-        lines(host, "starts", life->ids[i], &starts);
+        long boots = 0, starts = lines(seen, "start", life->ids[i], NULL);
         lines(host, "boots", life->ids[i], &boots);
+        for (long run = 1; run <= runs[phase]; run++) {
+            autofree char *this = xasprintf("%s run %ld", life->ids[i], run);
+            if (lines(seen, "start", this, NULL) != 1)
+                starts = -1;
+        }
         if (starts != runs[phase] || boots > runs[phase])
-            cloud_fail("after %s %s had %ld runs, QEMU started %ld times, the guest booted %ld",
-                       phase_names[phase], life->ids[i], runs[phase], starts, boots);
+            cloud_fail("after %s %s had %ld runs, the guest booted %ld times, QEMU started\n%s",
+                       phase_names[phase], life->ids[i], runs[phase], boots, seen);
     }
 }
 
@@ -88,6 +99,11 @@ static void check_leftovers(struct life *life, const char *host)
             if (lines(host, kinds[k], text, NULL) != 0)
                 cloud_fail("a %s of %s is left on the host:\n%s", kinds[k], life->ids[i], host);
         }
+    }
+    for (int i = 0; i < LIVES; i++) {
+        autofree char *start = xstrndup(life->ids[i], LIBVIRT_CUT);
+        if (lines(host, "file", start, NULL) != 0)
+            cloud_fail("a file of %s is left on the host:\n%s", life->ids[i], host);
     }
 }
 

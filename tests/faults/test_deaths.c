@@ -205,6 +205,21 @@ static void test_deaths__an_operation_ends_even_when_no_agent_comes(void **state
     delete (cloud, id);
 }
 
+/* Of all the instances above, whose host lost its libvirtd, agent and controller. */
+static void test_deaths__nothing_is_left_of_what_was_deleted(void **state)
+{
+    static const char find[] =
+        "find /etc/libvirt/qemu /var/lib/libvirt/qemu /run/libvirt/qemu /var/log/libvirt"
+        " -path '*/networks' -prune -o -name '*mc-*' -print;"
+        "ls /var/log/libvirt/minicloud";
+    struct cloud *cloud = *state;
+    const char *argv[] = {"sh", "-c", find, NULL};
+    int status;
+    autofree char *left = cloud_host_output(cloud, argv, &status);
+    assert_string_equal(left, "");
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_deaths__a_power_off_while_the_controller_is_dead_is_told_afterwards),
         cmocka_unit_test(test_deaths__a_qemu_that_hangs_blocks_nobody_else),
         cmocka_unit_test(test_deaths__an_operation_ends_even_when_no_agent_comes),
+        cmocka_unit_test(test_deaths__nothing_is_left_of_what_was_deleted),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -16,6 +16,7 @@
 #include "api/mem.h"
 #include "tests/faults/kill_plan.h"
 #include "tests/faults/life.h"
+#include "tests/faults/starts.h"
 
 enum { ENOUGH = 200, EACH_START = 3, MOST_CYCLES = 120, TRIES = 2 };
 
@@ -117,6 +118,7 @@ static void test_kills__nothing_is_lost_doubled_or_left_over(void **state)
     struct cloud *cloud = cloud_new("kills");
     struct life life = {0};
     struct kill_plan plan = {0};
+    starts_record(cloud);
     cloud_host_up(cloud);
     life_begin(&life, cloud);
     record(&life, &plan);

@@ -332,6 +332,7 @@ CHANGE(gone)
     d->deleted = true;
     f->listed = true;
     s->cleaned = true;
+    s->logs_removed = true;
 }
 CHANGE(gone_not_listed)
 {
@@ -342,6 +343,12 @@ CHANGE(gone_not_cleaned)
 {
     gone(d, f, s);
     s->cleaned = false;
+    s->logs_removed = false;
+}
+CHANGE(gone_with_logs)
+{
+    gone(d, f, s);
+    s->logs_removed = false;
 }
 CHANGE(gone_hung)
 {
@@ -443,8 +450,8 @@ static const struct row rows[] = {
     {"leftovers are swept", STEP_SWEEP, STATE_STOPPED, false, off_stray},
     {"a tombstone wants to know all volumes", STEP_LIST, STATE_STOPPED, false, off_tombstone},
     {"and removes them", STEP_SWEEP, STATE_STOPPED, false, off_tombstone_volumes},
-    {"and DHCP entries and logs", STEP_CLEAN, STATE_STOPPED, false, off_tombstone_listed},
-    {"and the domain last", STEP_UNDEFINE, STATE_STOPPED, false, off_tombstone_cleaned},
+    {"and DHCP entries", STEP_CLEAN, STATE_STOPPED, false, off_tombstone_listed},
+    {"and the domain", STEP_UNDEFINE, STATE_STOPPED, false, off_tombstone_cleaned},
     {"having written down how the run ended", STEP_RECORD_END, STATE_STOPPED, false,
      off_tombstone_unrecorded},
     {"a new instance begins with its disk", STEP_DISK, STATE_PROVISIONING, false, new_instance},
@@ -457,6 +464,8 @@ static const struct row rows[] = {
     {"a tombstone of nothing is done", STEP_NOTHING, STATE_ABSENT, true, gone},
     {"not before all volumes were listed", STEP_LIST, STATE_PROVISIONING, false, gone_not_listed},
     {"nor before the rest is cleaned up", STEP_CLEAN, STATE_PROVISIONING, false, gone_not_cleaned},
+    {"nor before its logs are gone, last of all", STEP_REMOVE_LOGS, STATE_PROVISIONING, false,
+     gone_with_logs},
     {"nor while a call on it is out", STEP_NOTHING, STATE_PROVISIONING, false, gone_hung},
     {"an adopted instance is not absent before all was listed", STEP_NOTHING, STATE_PROVISIONING,
      false, adopted_not_looked_at},

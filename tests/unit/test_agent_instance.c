@@ -9,21 +9,23 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <unistd.h>
 
 #include "api/clock.h"
 #include "api/failpoint.h"
 #include "api/log.h"
 #include "node-agent/agent.h"
 #include "node-agent/nat.h"
+#include "tests/lib/bell.h"
 #include "tests/lib/guard.h"
 #include "tests/unit/agent_model.h"
 
-enum { PATIENCE_MS = 10000 };
+enum { PATIENCE_MS = 60000 };
 
 struct world {
     struct agent agent;
     struct model model;
+    struct work_item marker; /* does nothing, in its turn */
+    atomic_int marked;
     char *dir;
 };
 
@@ -37,8 +39,8 @@ static int look_if_there(void *host, const struct look_for *what, struct facts *
                          struct err *err)
 {
     waiting++;
-    while (held)
-        usleep(1000);
+    bell_ring();
+    bell_await(!held);
     waiting--;
     if (!away)
         return model_look(host, what, ret, err);
@@ -77,6 +79,17 @@ static void close_model(void *ctx, void *held_by_it)
     (void)held_by_it;
 }
 
+/* What a turn changes is looked at when it is over. */
+static void run_and_ring(void *ctx, void *hv, struct worker *worker, struct work_item *item)
+{
+    struct world *w = (struct world *)ctx;
+    if (item == &w->marker)
+        w->marked++;
+    else
+        instance_run(ctx, hv, worker, item);
+    bell_ring();
+}
+
 static int set_up(void **state)
 {
     struct world *w = xcalloc(1, sizeof *w);
@@ -96,6 +109,7 @@ static int set_up(void **state)
     agent->hv = (struct hv_settings){.uri = "qemu+unix:///system?socket=/nonexistent", .pool = "p"};
     agent->settings.pool_path = xstrdup("/pool");
     agent->settings.console_dir = xstrdup("/nonexistent");
+    agent->settings.qemu_log_dir = xstrdup("/nonexistent");
     agent->settings.call_deadline = 60000;
     agent->info.virt = VIRT_QEMU;
     clock_boot_id(agent->boot_id);
@@ -104,14 +118,14 @@ static int set_up(void **state)
     nat_rules(NULL, 0, &rules); /* in place already: a test changes nothing outside */
     agent->nat = buf_take(&rules);
     report_new(agent);
-    struct work_settings work = {.workers = 2,
+    struct work_settings work = {.workers = 1,
                                  .written_off_max = 1,
                                  .deadline_ms = 60000,
                                  .idle_ms = 1000,
                                  .ctx = agent,
                                  .open = open_model,
                                  .close = close_model,
-                                 .run = instance_run,
+                                 .run = run_and_ring,
                                  .stuck = instance_stuck};
     if (spool_open(spool, &agent->spool, &err) || images_new(agent, &err) ||
         work_new(&work, &agent->workers, &err))
@@ -133,6 +147,7 @@ static int tear_down(void **state)
     struct agent *agent = &w->agent;
     agent->stopping = true;
     held = false;
+    bell_ring();
     assert_true(work_stop(agent->workers, PATIENCE_MS));
     assert_true(images_stop(agent, PATIENCE_MS));
     work_free(agent->workers);
@@ -151,6 +166,7 @@ static int tear_down(void **state)
     free(agent->nat);
     free(agent->settings.pool_path);
     free(agent->settings.console_dir);
+    free(agent->settings.qemu_log_dir);
     free(w->model.xml);
     free(w->dir);
     free(w);
@@ -217,13 +233,18 @@ static void wake(struct world *w)
     pthread_mutex_unlock(&w->agent.lock);
 }
 
-static bool busy(struct world *w)
+static void pass(struct world *w, int64_t ms)
 {
-    pthread_mutex_lock(&w->agent.lock);
-    const struct instance *instance = registry_find(&w->agent, INSTANCE);
-    bool is = instance && work_running(w->agent.workers, &instance->work);
-    pthread_mutex_unlock(&w->agent.lock);
-    return is;
+    int before = w->marked;
+    work_wake_at(w->agent.workers, &w->marker, clock_boottime_ms() + ms);
+    bell_await(w->marked > before);
+}
+
+/* With the one worker: what was queued is done, and what that queued as well. */
+static void settle(struct world *w)
+{
+    pass(w, 0);
+    pass(w, 0);
 }
 
 static int64_t due(struct world *w)
@@ -250,13 +271,16 @@ static bool kept(struct world *w)
 
 #define wait_until(w, condition)                                            \
     do {                                                                    \
-        int64_t until_ = clock_boottime_ms() + PATIENCE_MS;                 \
-        for (struct instance i = now(w); !(condition); i = now(w)) {        \
+        int64_t until_ = bell_patience();                                   \
+        for (;;) {                                                          \
+            uint64_t seen_ = bell_rings();                                  \
+            struct instance i = now(w);                                     \
             (void)i.seen;                                                   \
-            if (clock_boottime_ms() > until_)                               \
+            if (condition)                                                  \
+                break;                                                      \
+            if (!bell_wait(seen_, until_))                                  \
                 fail_msg("%s never came; state %s, reason %s", #condition,  \
                          state_names[i.observed.state], i.observed.reason); \
-            usleep(2000);                                                   \
         }                                                                   \
     } while (0)
 
@@ -290,7 +314,7 @@ static void test_instance__a_deletion_while_libvirt_is_away_is_not_reported_as_d
     assert_true(now(w).observed.converged);
     assert_int_equal(now(w).observed.generation, 2);
     assert_int_equal(w->model.volume_count, 0);
-    wait_until(w, !busy(w));
+    settle(w);
     assert_false(kept(w));
 }
 
@@ -397,8 +421,7 @@ static void test_instance__one_that_a_worker_is_busy_with_is_not_lacking_in_a_li
     model_put_domain(&w->model);
     held = true;
     wake(w);
-    while (waiting == 0)
-        usleep(1000);
+    bell_await(waiting > 0);
     assert_false(now(w).seen);
     listed(w, &f);
     assert_true(now(w).seen);
@@ -448,12 +471,12 @@ static void test_images__why_a_fetch_failed_is_told_while_it_is_tried_again(void
     struct world *w = *state;
     struct desired_instance d = desired_running();
     bool told_coming = false;
-    int64_t until = clock_boottime_ms() + PATIENCE_MS;
+    int64_t until = bell_patience();
     while (!told_coming && clock_boottime_ms() < until) {
         auto_err struct err err = {0};
         enum image_state is = images_want(&w->agent, &d.image, &err);
         told_coming = is == IMAGE_COMING && err.msg[0];
-        usleep(1000);
+        pass(w, 10); /* a failure stands for a while */
     }
     assert_true(told_coming);
 }

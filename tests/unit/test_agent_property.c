@@ -242,6 +242,7 @@ static enum step live(struct model *m, const struct desired_instance *d, int64_t
                            .gid = 107,
                            .pool_path = "/pool",
                            .console_dir = "/nonexistent",
+                           .qemu_log_dir = "/nonexistent",
                            .ctx = m,
                            .witness = on_witness,
                            .witness_sync = on_sync,
