@@ -190,7 +190,7 @@ static void test_etag__an_older_state_is_refused(void **state)
     struct http_call call = {.method = "DELETE",
                              .path = "/v1/keys/retagged",
                              .if_match = shown.etag,
-                             .timeout_ms = 10000};
+                             .timeout_ms = 60000};
     struct http_answer auto_answer got = {0};
     struct err auto_err err = {0};
     assert_int_equal(http_client_call(cloud->client, &call, &got, &err), 0);
@@ -227,7 +227,7 @@ static void test_events__a_waiting_watcher_gets_the_news(void **state)
     struct cloud *cloud = *state;
     struct answer auto_answer_json health = cloud_call(cloud, "GET", "/v1/healthz", NULL);
     autofree char *path =
-        xasprintf("/v1/events?after=%lld&wait=20s", (long long)answer_i64(&health, "revision"));
+        xasprintf("/v1/events?after=%lld&wait=60s", (long long)answer_i64(&health, "revision"));
     /* A child makes the change while this process waits. */
     pid_t child = fork();
     if (child == 0) {
@@ -245,11 +245,11 @@ static void test_events__a_waiting_watcher_gets_the_news(void **state)
     assert_int_equal(answer_i64(&ahead, "events.0.revision"), 1);
 }
 
-/* The first bytes of a stream until `word` stands in them, or NULL after 20 s. */
+/* The first bytes of a stream until `word` stands in them, or NULL after a minute. */
 static char *stream_until(struct cloud *cloud, const char *path, const char *word)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct timeval limit = {.tv_sec = 20};
+    struct timeval limit = {.tv_sec = 60};
     struct buf got = {0};
     char chunk[4096];
     ssize_t n;
@@ -304,7 +304,7 @@ static void test_start__a_second_controller_on_the_same_data_is_refused(void **s
     autofree char *data = xasprintf("--data-dir=%s/data", cloud->dir);
     autofree char *log = xasprintf("%s/second.log", cloud->dir);
     const char *argv[] = {program, data, "--listen=", NULL};
-    assert_int_not_equal(proc_run(argv, NULL, log, 20000), 0);
+    assert_int_not_equal(proc_run(argv, NULL, log, 120000), 0);
     assert_int_equal(status_of(cloud_call(cloud, "GET", "/v1/keys", NULL)), 200);
 }
 

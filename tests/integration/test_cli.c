@@ -17,7 +17,7 @@
 #include "api/mem.h"
 #include "tests/lib/cloud.h"
 
-enum { PATIENCE_MS = 20 * 1000, OUTPUT_MAX = 8 * 1024 * 1024 };
+enum { PATIENCE_MS = 120 * 1000, OUTPUT_MAX = 8 * 1024 * 1024 };
 
 static char *in_folder(const struct cloud *cloud, const char *name)
 {

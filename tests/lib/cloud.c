@@ -25,7 +25,7 @@
 #include "api/mem.h"
 #include "tests/lib/guard.h"
 
-enum { READY_MS = 60000, MAX_ARGS = 48 };
+enum { READY_MS = 60000, STOP_MS = 60000, MAX_ARGS = 48 };
 
 void cloud_fail(const char *format, ...)
 {
@@ -74,9 +74,9 @@ void cloud_free(struct cloud *cloud)
     if (!cloud)
         return;
     if (cloud->agent.pid > 0)
-        proc_stop(&cloud->agent, 20000);
+        proc_stop(&cloud->agent, STOP_MS);
     if (cloud->controller.pid > 0)
-        proc_stop(&cloud->controller, 20000);
+        proc_stop(&cloud->controller, STOP_MS);
     http_client_free(cloud->client);
     guard_flush();
     free(cloud->dir);

@@ -18,6 +18,8 @@
 #include "api/mem.h"
 #include "tests/lib/guard.h"
 
+enum { REAP_MS = 60000 }; /* a guard only: what was killed ends */
+
 static void child(const char *const argv[], const char *const env[], const char *log, int out)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -104,7 +106,7 @@ int proc_stop(struct proc *proc, int timeout_ms)
     int status = proc_wait(proc, timeout_ms);
     if (status == -1) {
         proc_signal(proc, SIGKILL);
-        status = proc_wait(proc, 10000);
+        status = proc_wait(proc, REAP_MS);
     }
     return status;
 }
@@ -112,7 +114,7 @@ int proc_stop(struct proc *proc, int timeout_ms)
 void proc_kill(struct proc *proc)
 {
     proc_signal(proc, SIGKILL);
-    proc_wait(proc, 10000);
+    proc_wait(proc, REAP_MS);
 }
 
 int proc_run(const char *const argv[], const char *const env[], const char *log, int timeout_ms)

@@ -14,7 +14,7 @@
 
 #include "api/mem.h"
 
-enum { WAIT_MS = 10000 };
+enum { WAIT_MS = 60000 };
 
 static struct raw opened(int fd, const void *address, socklen_t len)
 {

@@ -1,5 +1,5 @@
 /* A client below HTTP, for what no proper client would send: bytes out, replies in, every
- * wait bounded by ten seconds. */
+ * wait bounded by a minute. */
 #ifndef MINICLOUD_TESTS_RAW_HTTP_H
 #define MINICLOUD_TESTS_RAW_HTTP_H
 

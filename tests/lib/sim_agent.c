@@ -1,12 +1,12 @@
-/* The simulated agent's talk with the controller. */
-#include "tests/lib/sim_agent.h"
+/* The simulated agent's life, and how it hears what is desired; sim_report.c has the rest. */
+#include "tests/lib/sim_internal.h"
 
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "api/buf.h"
 #include "api/clock.h"
@@ -15,33 +15,7 @@
 #include "api/json.h"
 #include "api/mem.h"
 
-enum { REPORTS_KEPT = 8, PAUSE_MS = 100 };
-
-struct sim_agent {
-    char *url, *join_token, *name, *token;
-    char node_id[ID_TEXT_MAX];
-    struct node_capacity capacity;
-    int64_t heartbeat_ms;
-    pthread_t thread;
-    bool has_thread;
-    volatile bool stop;
-    atomic_bool silent;
-    struct http_client *asker; /* the loop's own: long polls */
-
-    pthread_mutex_t talk; /* one report at a time; taken before `lock` */
-    struct http_client *teller;
-    char *sent[REPORTS_KEPT]; /* texts of the last reports, newest first */
-
-    pthread_mutex_t lock; /* everything below */
-    struct sim_host host;
-    char incarnation[ID_TEXT_MAX];
-    int64_t sequence;
-    bool needs_full;
-    int64_t reported_ms;
-    char claim_epoch[ID_TEXT_MAX];
-    int64_t claim_revision;
-    int64_t reports, pages;
-};
+enum { RETRY_MS = 100 };
 
 /* ---- calls ---- */
 
@@ -53,8 +27,13 @@ static int open_client(const struct sim_agent *agent, const char *token,
     return http_client_new(&settings, ret_client, err);
 }
 
-static int post(struct http_client *client, const char *path, const struct buf *body,
-                struct http_answer *answer, struct err *err)
+int64_t sim_now_ms(const struct sim_agent *agent)
+{
+    return clock_boottime_ms() + agent->passed_ms;
+}
+
+int sim_post(struct http_client *client, const char *path, const struct buf *body,
+             struct http_answer *answer, struct err *err)
 {
     struct http_call call = {
         .method = "POST", .path = path, .body = body->data, .body_len = body->len};
@@ -77,7 +56,7 @@ static int join(struct sim_agent *agent, struct err *err)
     wire_encode(&node_join_wire, &join, &w, NULL);
     int rc = open_client(agent, agent->join_token, &client, err);
     if (rc == 0)
-        rc = post(client, "/v1/nodes", &body, &answer, err);
+        rc = sim_post(client, "/v1/nodes", &body, &answer, err);
     if (rc == 0)
         rc = http_answer_err(&answer, err);
     if (rc == 0)
@@ -92,162 +71,6 @@ static int join(struct sim_agent *agent, struct err *err)
     return 0;
 }
 
-/* ---- reports ---- */
-
-static struct observed_instance observed_of(struct sim_guest *guest)
-{
-    return (struct observed_instance){
-        .id = guest->id,
-        .epoch = guest->exists && *guest->epoch ? guest->epoch : NULL,
-        .generation = guest->generation,
-        .converged = guest->desired && (guest->converged || guest->desired->adopt),
-        .state = guest->exists || guest->failed ? guest->state : STATE_ABSENT,
-        .reason = *guest->reason ? guest->reason : NULL,
-        .final = guest->failed && guest->final,
-        .run = guest->run,
-        .cause = guest->cause,
-        .vcpus = guest->vcpus,
-        .memory_mib = guest->memory_mib,
-        .disk_gib = guest->disk_gib,
-        .disk_number = guest->disk_number,
-        .uid = guest->uid,
-        .address = *guest->address ? guest->address : NULL,
-        .name = *guest->name ? guest->name : NULL,
-        .quarantined = guest->foreign,
-    };
-}
-
-/* libvirt is away: nothing is found, and that proves nothing. */
-static struct observed_instance unseen(struct sim_guest *guest)
-{
-    return (struct observed_instance){.id = guest->id,
-                                      .generation = guest->desired ? guest->desired->generation : 0,
-                                      .state = STATE_ABSENT};
-}
-
-/* What was never told of and is not there yet is no news. */
-static bool worth_telling(const struct sim_guest *guest, bool full)
-{
-    bool known = guest->exists || guest->gone || guest->failed || guest->told ||
-                 (guest->desired && guest->desired->adopt);
-    return known && (full || guest->changed);
-}
-
-/* With the lock held. */
-static int64_t render(struct sim_agent *agent, bool full, struct buf *out)
-{
-    struct sim_host *host = &agent->host;
-    autofree struct observed_instance *items = xcalloc(host->count + 1, sizeof(*items));
-    size_t count = 0;
-    agent->sequence++;
-    for (size_t i = 0; i < host->count; i++) {
-        struct sim_guest *guest = &host->guests[i];
-        if (!worth_telling(guest, full))
-            continue;
-        items[count++] = host->blind ? unseen(guest) : observed_of(guest);
-        guest->changed = false;
-        guest->told = agent->sequence;
-    }
-    char *epoch = *agent->claim_epoch ? agent->claim_epoch : host->epoch;
-    struct node_report report = {
-        .protocol = NODE_PROTOCOL,
-        .version = agent->name,
-        .epoch = *epoch ? epoch : NULL,
-        .revision = agent->claim_revision ? agent->claim_revision : host->revision,
-        .mark = *host->mark && !agent->claim_revision ? host->mark : NULL,
-        .boot_id = host->boot_id,
-        .incarnation = agent->incarnation,
-        .sequence = agent->sequence,
-        .boottime_ms = clock_boottime_ms(),
-        .wall_ms = clock_wall_ms(),
-        .full = full,
-        .capacity = agent->capacity,
-        .instances = {.items = items, .count = count},
-        .observations = {.items = host->observations, .count = host->observation_count},
-    };
-    struct json_writer w = JSON_WRITER(out);
-    wire_encode(&node_report_wire, &report, &w, NULL);
-    return agent->sequence;
-}
-
-static void acknowledge(struct sim_host *host, const struct node_report_ack *ack)
-{
-    size_t kept = 0;
-    bool same = ack->spool && strcmp(ack->spool, host->spool) == 0;
-    for (size_t i = 0; i < host->observation_count; i++) {
-        if (same && host->observations[i].sequence <= ack->acknowledged)
-            free(host->observations[i].instance);
-        else
-            host->observations[kept++] = host->observations[i];
-    }
-    host->observation_count = kept;
-}
-
-static void keep_sent(struct sim_agent *agent, const struct buf *body)
-{
-    free(agent->sent[REPORTS_KEPT - 1]);
-    memmove(agent->sent + 1, agent->sent, (REPORTS_KEPT - 1) * sizeof(agent->sent[0]));
-    agent->sent[0] = xstrdup(body->data);
-}
-
-/* With `talk` held. A report that did not arrive is followed by a full one. */
-static int send_report(struct sim_agent *agent, int64_t sequence, const struct buf *body,
-                       struct err *err)
-{
-    struct http_answer auto_answer answer = {0};
-    struct node_report_ack ack = {0};
-    keep_sent(agent, body);
-    int rc = post(agent->teller, "/v1/node/observed", body, &answer, err);
-    if (rc == 0)
-        rc = http_answer_err(&answer, err);
-    if (rc == 0)
-        rc = wire_parse(&node_report_ack_wire, answer.body.data, answer.body.len, WIRE_LENIENT,
-                        &ack, err);
-    pthread_mutex_lock(&agent->lock);
-    agent->reports++;
-    agent->needs_full = rc != 0;
-    agent->reported_ms = clock_boottime_ms();
-    if (rc == 0) {
-        agent->host.heard = sequence;
-        acknowledge(&agent->host, &ack);
-    }
-    pthread_mutex_unlock(&agent->lock);
-    if (rc == 0)
-        wire_release(&node_report_ack_wire, &ack);
-    return rc;
-}
-
-static int tell(struct sim_agent *agent, bool full, struct err *err)
-{
-    struct buf auto_buf body = {0};
-    if (agent->silent)
-        return 0;
-    pthread_mutex_lock(&agent->talk);
-    pthread_mutex_lock(&agent->lock);
-    int64_t sequence = render(agent, full || agent->needs_full, &body);
-    pthread_mutex_unlock(&agent->lock);
-    int rc = send_report(agent, sequence, &body, err);
-    pthread_mutex_unlock(&agent->talk);
-    return rc;
-}
-
-int sim_replay(struct sim_agent *agent, unsigned back)
-{
-    struct err auto_err err = {0};
-    struct http_answer auto_answer answer = {0};
-    pthread_mutex_lock(&agent->talk);
-    const char *text = back < REPORTS_KEPT ? agent->sent[back] : NULL;
-    int status = -1;
-    if (text) {
-        struct http_call call = {
-            .method = "POST", .path = "/v1/node/observed", .body = text, .body_len = strlen(text)};
-        if (http_client_call(agent->teller, &call, &answer, &err) == 0)
-            status = answer.status;
-    }
-    pthread_mutex_unlock(&agent->talk);
-    return status;
-}
-
 /* ---- pages ---- */
 
 static void answer_console(struct sim_agent *agent, const struct desired_page *page)
@@ -260,7 +83,7 @@ static void answer_console(struct sim_agent *agent, const struct desired_page *p
         autofree char *path = xasprintf("/v1/node/console/%s", items[i].id);
         buf_printf(&body, "console of %s\n", items[i].instance);
         pthread_mutex_lock(&agent->talk);
-        post(agent->teller, path, &body, &answer, &err);
+        sim_post(agent->teller, path, &body, &answer, &err);
         pthread_mutex_unlock(&agent->talk);
     }
 }
@@ -296,7 +119,7 @@ static int ask(struct sim_agent *agent, int64_t wait_ms, struct err *err)
     }
     pthread_mutex_lock(&agent->lock);
     agent->pages++;
-    sim_host_desired(&agent->host, &page, clock_boottime_ms());
+    sim_host_desired(&agent->host, &page, sim_now_ms(agent));
     pthread_mutex_unlock(&agent->lock);
     answer_console(agent, &page);
     wire_release(&desired_page_wire, &page);
@@ -306,35 +129,59 @@ static int ask(struct sim_agent *agent, int64_t wait_ms, struct err *err)
 int sim_round(struct sim_agent *agent, bool full, int64_t wait_ms, struct err *err)
 {
     pthread_mutex_lock(&agent->lock);
-    int64_t now = clock_boottime_ms();
+    int64_t now = sim_now_ms(agent);
     int64_t next = sim_host_step(&agent->host, now);
     bool due = now - agent->reported_ms >= agent->heartbeat_ms;
     bool news = full || agent->needs_full || sim_host_news(&agent->host) || due;
     int64_t beat = agent->reported_ms + agent->heartbeat_ms;
+    int64_t passed = agent->passed_ms;
     pthread_mutex_unlock(&agent->lock);
-    if (news && tell(agent, full, err) != 0)
+    if (news && sim_tell(agent, full, err) != 0)
         return -1;
     next = next < beat ? next : beat;
-    int64_t left = next - clock_boottime_ms();
+    int64_t left = next - passed - clock_boottime_ms();
     wait_ms = left < wait_ms ? left : wait_ms;
     return ask(agent, news || wait_ms < 0 ? 0 : wait_ms, err);
 }
 
-static void pause_ms(int64_t ms)
+static bool stops(const struct sim_agent *agent)
 {
-    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    nanosleep(&time, NULL);
+    return __atomic_load_n(&agent->stop, __ATOMIC_RELAXED);
+}
+
+/* Until there is something to say and someone to say it to. */
+static void wait_while_silent(struct sim_agent *agent)
+{
+    pthread_mutex_lock(&agent->lock);
+    while (agent->silent && !stops(agent))
+        pthread_cond_wait(&agent->changed, &agent->lock);
+    pthread_mutex_unlock(&agent->lock);
+}
+
+static void pause_before_retry(struct sim_agent *agent)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += RETRY_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&agent->lock);
+    if (!stops(agent))
+        pthread_cond_timedwait(&agent->changed, &agent->lock, &until);
+    pthread_mutex_unlock(&agent->lock);
 }
 
 static void *sim_main(void *ctx)
 {
     struct sim_agent *agent = ctx;
-    while (!__atomic_load_n(&agent->stop, __ATOMIC_RELAXED)) {
+    for (;;) {
         struct err auto_err err = {0};
-        if (agent->silent || sim_round(agent, false, agent->heartbeat_ms, &err) != 0)
-            pause_ms(PAUSE_MS);
+        wait_while_silent(agent);
+        if (stops(agent))
+            return NULL;
+        if (sim_round(agent, false, agent->heartbeat_ms, &err) != 0)
+            pause_before_retry(agent);
     }
-    return NULL;
 }
 
 /* ---- life ---- */
@@ -372,6 +219,7 @@ int sim_new(const struct sim_settings *settings, struct sim_agent **ret_agent, s
     id_new(agent->incarnation);
     pthread_mutex_init(&agent->talk, NULL);
     pthread_mutex_init(&agent->lock, NULL);
+    pthread_cond_init(&agent->changed, NULL);
     sim_host_init(&agent->host, &settings->delays);
     if (settings->boot_id)
         snprintf(agent->host.boot_id, sizeof(agent->host.boot_id), "%s", settings->boot_id);
@@ -387,7 +235,10 @@ void sim_free(struct sim_agent *agent)
 {
     if (!agent)
         return;
+    pthread_mutex_lock(&agent->lock);
     __atomic_store_n(&agent->stop, true, __ATOMIC_RELAXED);
+    pthread_cond_broadcast(&agent->changed);
+    pthread_mutex_unlock(&agent->lock);
     if (agent->has_thread)
         pthread_join(agent->thread, NULL);
     http_client_free(agent->asker);
@@ -397,6 +248,7 @@ void sim_free(struct sim_agent *agent)
     sim_host_release(&agent->host);
     pthread_mutex_destroy(&agent->talk);
     pthread_mutex_destroy(&agent->lock);
+    pthread_cond_destroy(&agent->changed);
     free(agent->url);
     free(agent->join_token);
     free(agent->name);
@@ -425,12 +277,22 @@ static void tell_now(struct sim_agent *agent)
 {
     struct err auto_err err = {0};
     if (agent->has_thread)
-        tell(agent, false, &err);
+        sim_tell(agent, false, &err);
 }
 
 void sim_silence(struct sim_agent *agent, bool silent)
 {
+    pthread_mutex_lock(&agent->lock);
     agent->silent = silent;
+    pthread_cond_broadcast(&agent->changed);
+    pthread_mutex_unlock(&agent->lock);
+}
+
+void sim_pass(struct sim_agent *agent, int64_t ms)
+{
+    pthread_mutex_lock(&agent->lock);
+    agent->passed_ms += ms;
+    pthread_mutex_unlock(&agent->lock);
 }
 
 static bool end_guest(struct sim_agent *agent, const char *id, enum stop_cause cause)

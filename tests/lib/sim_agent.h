@@ -31,6 +31,8 @@ const char *sim_boot_id(const struct sim_agent *agent);
 /* One turn: reports if there is news (or `full`), then asks for at most wait_ms. */
 int sim_round(struct sim_agent *agent, bool full, int64_t wait_ms, struct err *err);
 
+/* For the host it is that much later: what takes time there is done in the next round. */
+void sim_pass(struct sim_agent *agent, int64_t ms);
 /* From now on nothing is sent (true), or all as usual. */
 void sim_silence(struct sim_agent *agent, bool silent);
 /* false: there is no such guest, or it does not run. Reported at once. */

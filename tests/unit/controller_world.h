@@ -96,8 +96,8 @@ static __attribute__((unused)) int world_setup(void **state)
     snprintf(world->dir, sizeof(world->dir), "/tmp/minicloud-world-XXXXXX");
     if (!mkdtemp(world->dir))
         return -1;
-    world->operation_timeout_ms = 20000;
-    world->node_lease_ms = 20000;
+    /* Nothing falls due by itself, however slow the machine is. */
+    world->operation_timeout_ms = world->node_lease_ms = 3600000;
     world_open(world);
     *state = world;
     return 0;
@@ -175,14 +175,34 @@ static __attribute__((unused)) struct sim_agent *world_host(struct world *world,
     return agent;
 }
 
+/* Waits until the field of GET `resource` is this. */
+static __attribute__((unused)) void world_await(struct world *world, const char *resource,
+                                                const char *path, const char *wanted)
+{
+    enum { PATIENCE_MS = 60000 };
+    cloud_await(&world->cloud, resource, path, wanted, PATIENCE_MS);
+}
+
+/* Waits until the condition holds, looking after each turn of the thread that serves HTTP. */
+#define world_until(world, condition)                                     \
+    do {                                                                  \
+        int64_t until_ = clock_boottime_ms() + 60000;                     \
+        while (!(condition)) {                                            \
+            world_did(world, 200, "GET", "/v1/healthz", NULL);            \
+            if (clock_boottime_ms() > until_)                             \
+                fail_msg("line %d: %s never came", __LINE__, #condition); \
+        }                                                                 \
+    } while (0)
+
 /* Lets the host do and report all that it was told. */
 static __attribute__((unused)) void world_settle(struct sim_agent *agent)
 {
+    enum { WORK_MS = 10 }; /* more than the model takes for anything */
     for (int i = 0; i < 4; i++) {
         struct err auto_err err = {0};
         if (sim_round(agent, i == 3, 0, &err) != 0)
             fail_msg("%s", err.msg);
-        usleep(2000);
+        sim_pass(agent, WORK_MS);
     }
 }
 

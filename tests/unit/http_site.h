@@ -115,6 +115,26 @@ __attribute__((unused)) static void site_wait_ended(struct site *site, int count
     pthread_mutex_unlock(&site->lock);
 }
 
+/* A request and its reply on a connection of its own, for a handler that answers "/turn": what
+ * the server's threads were at is done, and what had come to them before is seen. */
+__attribute__((unused)) static void site_turn(struct site *site)
+{
+    auto_raw struct raw raw = raw_open(site->port);
+    auto_raw_reply struct raw_reply reply = {0};
+    raw_puts(&raw, "GET /turn HTTP/1.1\r\nHost: x\r\n\r\n");
+    raw_read(&raw, &reply);
+    assert_int_equal(reply.status, 200);
+}
+
+/* To be called first by such a handler. */
+__attribute__((unused)) static bool site_turned(struct http_request *req)
+{
+    bool is = strcmp(http_path(req), "/turn") == 0;
+    if (is)
+        site_reply(req, "turned");
+    return is;
+}
+
 static void site_open_with(struct site *site, struct http_settings settings)
 {
     auto_err struct err err = {0};

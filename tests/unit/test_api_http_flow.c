@@ -2,8 +2,6 @@
  * push back or fail. */
 #include "tests/unit/http_site.h"
 
-#include <unistd.h>
-
 #define HEAD_END "Host: x\r\n\r\n"
 #define GET(path) "GET " path " HTTP/1.1\r\n" HEAD_END
 
@@ -28,6 +26,8 @@ static void expect_header(const struct raw_reply *reply, const char *name, const
 
 static void open_stream(struct site *at, struct http_request *req)
 {
+    if (site_turned(req))
+        return;
     struct http_stream *stream = http_reply_stream(req, &(struct http_reply){.status = 200});
     pthread_mutex_lock(&at->lock);
     at->extra = stream;
@@ -88,14 +88,14 @@ static void test_stream__learns_that_the_client_has_left(void **state)
     struct http_stream *stream = take_stream();
     raw_close(&raw);
     /* The first bytes go to a socket whose other end is closed, which answers with a reset; the
-     * next ones meet it. The pause lets the server try before there is more to send. */
+     * next ones meet it. The turns let the server try before there is more to send. */
     int writes = 0;
     while (http_stream_write(stream, ":\n\n", 3) && writes < 10000) {
         writes++;
-        usleep(1000);
+        site_turn(&site);
     }
     assert_true(writes < 10000);
-    site_wait_ended(&site, 1);
+    site_wait_ended(&site, writes + 1);
     http_stream_end(stream);
     site_close(&site);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "api/buf.h"
 #include "api/clock.h"
@@ -190,6 +191,14 @@ static void test_json__cuts_a_pointer_that_is_too_long_between_characters(void *
 
 /* ---- size ---- */
 
+/* The thread's own work, whatever else the machine does. */
+static int64_t thread_cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 static void test_json__finds_a_duplicate_among_many_names_in_little_time(void **state)
 {
     (void)state;
@@ -198,7 +207,7 @@ static void test_json__finds_a_duplicate_among_many_names_in_little_time(void **
     for (int i = 0; i < 90000; i++)
         buf_printf(&text, "\"name%d\":0,", i);
     size_t len = text.len;
-    int64_t start = clock_mono_ns();
+    int64_t start = thread_cpu_ns();
     struct err auto_err err = {0};
     buf_puts(&text, "\"other\":0}");
     assert_int_equal(json_check(text.data, text.len, &err), 0);
@@ -207,7 +216,7 @@ static void test_json__finds_a_duplicate_among_many_names_in_little_time(void **
     assert_int_equal(json_check(text.data, text.len, &err), -1);
     assert_string_equal(err.field, "/name4711");
     /* All pairs would be eight thousand million comparisons. */
-    assert_true(clock_mono_ns() - start < 2000000000);
+    assert_true(thread_cpu_ns() - start < 4000000000);
 }
 
 static void test_json__refuses_more_values_than_its_limit(void **state)

@@ -23,9 +23,7 @@ static void ask(struct world *world, struct raw *raw, const char *path, const ch
 
 static void await_watchers(struct world *world, size_t count)
 {
-    for (int i = 0; i < 4000 && watch_count(world->app->watch) != count; i++)
-        poll(NULL, 0, 2);
-    assert_int_equal(watch_count(world->app->watch), count);
+    world_until(world, watch_count(world->app->watch) == count);
 }
 
 static bool readable(const struct raw *raw)
@@ -130,7 +128,7 @@ static void test_events__many_who_wait_all_hear_of_one_commit(void **state)
     struct world *world = *state;
     struct raw raws[WATCHERS];
     autofree char *path =
-        xasprintf("/v1/events?wait=30s&after=%lld", (long long)watch_revision(world->app->watch));
+        xasprintf("/v1/events?wait=60s&after=%lld", (long long)watch_revision(world->app->watch));
     for (int i = 0; i < WATCHERS; i++) {
         raws[i] = open_raw(world);
         ask(world, &raws[i], path, "");
@@ -157,7 +155,7 @@ static void test_events__news_of_another_kind_wakes_nobody(void **state)
     struct world *world = *state;
     struct raw auto_raw raw = open_raw(world);
     struct raw_reply auto_raw_reply reply = {0};
-    autofree char *path = xasprintf("/v1/events?wait=30s&kind=key&after=%lld",
+    autofree char *path = xasprintf("/v1/events?wait=60s&kind=key&after=%lld",
                                     (long long)watch_revision(world->app->watch));
     ask(world, &raw, path, "");
     await_watchers(world, 1);
@@ -331,7 +329,7 @@ static void test_events__stopping_answers_all_who_wait(void **state)
     await_watchers(world, 2);
     int64_t start = clock_mono_ns();
     world_restart(world);
-    assert_true(clock_mono_ns() - start < 4000000000);
+    assert_true(clock_mono_ns() - start < 45000000000); /* not the wait's own end */
     raw_read(&poller, &polled);
     assert_int_equal(polled.status, 200);
     assert_true(raw_ends(&stream));

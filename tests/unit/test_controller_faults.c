@@ -1,14 +1,10 @@
 /* What a controller does when things go wrong around it: hosts that cannot look, copies of
- * the database, twins, jobs that fail, clocks that jump. */
-#include "api/limits.h"
+ * the database, twins, clocks that jump. */
 #include "controller/instance.h"
 #include "controller/meta.h"
 #include "controller/operation_rules.h"
-#include "controller/request.h"
 #include "controller/retention.h"
-#include "controller/shares.h"
 #include "controller/store_instance.h"
-#include "controller/watch.h"
 #include "tests/unit/controller_world.h"
 
 struct stage {
@@ -51,20 +47,6 @@ static void epoch_of(struct world *world, char epoch[ID_TEXT_MAX])
 {
     struct err auto_err err = {0};
     assert_int_equal(epoch_get(app_reader(world->app), epoch, &err), 0);
-}
-
-/* Whether GET `resource` shows `wanted` at `path` within five seconds. */
-static bool comes_true(struct world *world, const char *resource, const char *path,
-                       const char *wanted)
-{
-    for (int i = 0; i < 500; i++) {
-        struct answer auto_answer_json answer = world_call(world, 200, "GET", resource, NULL);
-        const char *text = answer_str(&answer, path);
-        if (text && strcmp(text, wanted) == 0)
-            return true;
-        usleep(10000);
-    }
-    return false;
 }
 
 /* ---- hosts that cannot look ---- */
@@ -307,70 +289,6 @@ static void test_fault__nothing_is_rebuilt_whose_address_a_quarantined_domain_ho
     free(world_act(stage.world, stage.id, "start", "{}")); /* it runs: there is nothing to do */
 }
 
-/* ---- jobs that fail ---- */
-
-static int setup_hasty(void **state)
-{
-    struct world *world;
-    world_setup(state);
-    world = *state;
-    world_close(world);
-    world->operation_timeout_ms = 300;
-    world->node_lease_ms = 500;
-    world_open(world);
-    return 0;
-}
-
-static void test_fault__a_deadline_that_could_not_be_written_is_tried_again(void **state)
-{
-    struct world *world = *state;
-    world_image(world, "tiny");
-    struct sim_agent *host = world_host(world, "h1", 8192);
-    struct answer auto_answer_json made =
-        world_call(world, 202, "POST", "/v1/instances",
-                   "{\"name\":\"one\",\"image\":\"tiny\",\"flavor\":\"tiny\"}");
-    autofree char *path = xasprintf("/v1/operations/%s", answer_str(&made, "operation.id"));
-    world_number(world, "CREATE TRIGGER broken BEFORE UPDATE ON operation"
-                        " BEGIN SELECT RAISE(ABORT, 'broken'); END");
-    usleep(800000);
-    world_see(world, path, "state", "running");
-    world_number(world, "DROP TRIGGER broken");
-    assert_true(comes_true(world, path, "state", "failed"));
-    world_see(world, path, "error.code", "deadline_passed");
-    sim_free(host);
-}
-
-static void test_fault__a_silence_that_could_not_be_written_is_tried_again(void **state)
-{
-    struct world *world = *state;
-    struct sim_agent *host = world_host(world, "h1", 8192);
-    world_number(world, "CREATE TRIGGER broken BEFORE UPDATE OF silent ON node"
-                        " BEGIN SELECT RAISE(ABORT, 'broken'); END");
-    usleep(1000000);
-    world_see(world, "/v1/nodes/h1", "state", "ready");
-    world_number(world, "DROP TRIGGER broken");
-    assert_true(comes_true(world, "/v1/nodes/h1", "state", "silent"));
-    sim_free(host);
-}
-
-static void test_fault__an_image_whose_end_could_not_be_written_is_tried_again(void **state)
-{
-    struct world *world = *state;
-    world_image(world, "tiny");
-    world_number(world, "CREATE TRIGGER broken BEFORE UPDATE OF file_gone_ms ON image"
-                        " WHEN new.file_gone_ms IS NOT NULL"
-                        " BEGIN SELECT RAISE(ABORT, 'broken'); END");
-    world_did(world, 204, "DELETE", "/v1/images/tiny", NULL);
-    usleep(500000);
-    world_number(world, "DROP TRIGGER broken");
-    for (int i = 0; i < 500; i++) {
-        if (world_number(world, "SELECT count(*) FROM image WHERE file_gone_ms IS NULL") == 0)
-            return;
-        usleep(10000);
-    }
-    fail_msg("the image's file is still there");
-}
-
 /* ---- operations ---- */
 
 static void test_fault__what_is_so_already_is_done_when_its_silent_host_returns(void **state)
@@ -547,128 +465,7 @@ static void test_fault__a_host_remembers_only_its_last_sixteen_pasts(void **stat
     assert_int_equal(sim_replay(stage.host, 3), 409);
 }
 
-/* ---- watchers ---- */
-
-static void never(void *ctx, bool expired)
-{
-    (void)ctx;
-    (void)expired;
-}
-
-static void test_fault__people_who_watch_leave_the_agents_their_room(void **state)
-{
-    struct world *world = *state;
-    struct watch *watch = world->app->watch;
-    for (int i = 0; i < LIMIT_WATCHERS; i++)
-        assert_true(watch_add(watch, WATCH_OPERATION, i + 1, INT64_MAX, 60000, never, NULL));
-    assert_false(watch_add(watch, WATCH_EVENTS, 1, INT64_MAX, 60000, never, NULL));
-    assert_true(watch_add(watch, WATCH_NODE, 1, INT64_MAX, 60000, never, NULL));
-}
-
-static void test_fault__one_projects_token_cannot_hold_all_watchers(void **state)
-{
-    struct world *world = *state;
-    struct err auto_err err = {0};
-    struct shares *shares = world->app->shares;
-    struct caller member = {.token_key = 5, .project_key = 1},
-                  other = {.token_key = 6, .project_key = 1}, operator= {.token_key = 7};
-    int64_t key = 0;
-    for (int i = 0; i < LIMIT_TOKEN_WATCHERS; i++)
-        assert_int_equal(shares_take(shares, &member, &key, &err), 0);
-    int64_t refused;
-    assert_int_equal(shares_take(shares, &member, &refused, &err), -1);
-    assert_int_equal(err.code, ERR_TOO_MANY_REQUESTS);
-    assert_int_equal(shares_take(shares, &other, &refused, &err), 0);
-    for (int i = 0; i < 2 * LIMIT_TOKEN_WATCHERS; i++)
-        assert_int_equal(shares_take(shares, &operator, & refused, &err), 0);
-    shares_give(shares, key);
-    assert_int_equal(shares_take(shares, &member, &key, &err), 0);
-    err_clear(&err);
-}
-
-static void test_fault__a_long_poll_gives_its_share_back(void **state)
-{
-    struct world *world = *state;
-    struct err auto_err err = {0};
-    struct answer auto_answer_json made = world_call(
-        world, 201, "POST", "/v1/tokens?project=default", "{\"name\":\"m\",\"role\":\"reader\"}");
-    int64_t after = world_number(world, "SELECT max(revision) FROM event");
-    autofree char *path = xasprintf("/v1/events?wait=50ms&after=%lld", (long long)after);
-    for (int i = 0; i < 3; i++) {
-        struct answer auto_answer_json page =
-            cloud_call_as(&world->cloud, answer_str(&made, "secret"), NULL, "GET", path, NULL);
-        assert_int_equal(page.status, 200);
-    }
-    usleep(20000);
-    int64_t token = world_number(world, "SELECT key FROM token WHERE name = 'm'"), key;
-    struct caller member = {.token_key = token, .project_key = 1};
-    for (int i = 0; i < LIMIT_TOKEN_WATCHERS; i++)
-        assert_int_equal(shares_take(world->app->shares, &member, &key, &err), 0);
-    struct answer auto_answer_json refused =
-        cloud_call_as(&world->cloud, answer_str(&made, "secret"), NULL, "GET", path, NULL);
-    assert_int_equal(refused.status, 429);
-}
-
-/* ---- races ---- */
-
-static void test_fault__a_file_that_is_there_is_not_replaced(void **state)
-{
-    struct world *world = *state;
-    struct err auto_err err = {0};
-    autofree char *old = xasprintf("%s/old", world->dir);
-    autofree char *new = xasprintf("%s/new", world->dir);
-    assert_int_equal(file_write("test", old, "old", 3, 0600, &err), 0);
-    assert_int_equal(file_write("test", new, "new", 3, 0600, &err), 0);
-    assert_int_equal(file_rename_new("test", new, old, &err), -1);
-    assert_int_equal(err.code, ERR_CONFLICT);
-    struct buf auto_buf text = {0};
-    err_clear(&err);
-    assert_int_equal(file_read(old, 16, &text, &err), 0);
-    assert_string_equal(text.data, "old");
-}
-
-static void test_fault__an_upload_never_takes_the_place_of_a_file_that_is_there(void **state)
-{
-    struct world *world = *state;
-    struct err auto_err err = {0};
-    autofree char *file = xasprintf("%s/tiny.raw", world->dir);
-    world_image(world, "tiny");
-    autofree char *content = xasprintf("%s/data/images", world->dir);
-    struct answer auto_answer_json image = world_call(world, 200, "GET", "/v1/images/tiny", NULL);
-    autofree char *kept = xasprintf("%s/%s", content, answer_str(&image, "id"));
-    /* As for one who read the row just before the first upload was committed. */
-    world_number(world, "UPDATE image SET state = 0");
-    struct answer auto_answer_json again =
-        cloud_upload(&world->cloud, "/v1/images/tiny/content", file);
-    assert_int_equal(again.status, 409);
-    usleep(50000);
-    struct buf auto_buf text = {0};
-    assert_int_equal(file_read(kept, 2 << 20, &text, &err), 0);
-    assert_int_equal(text.len, 1 << 20);
-}
-
-static int revoke_late(struct tx *tx, void *ctx, struct err *err)
-{
-    (void)ctx;
-    usleep(400000); /* the request comes, is let in, and waits behind this */
-    struct stmt auto_stmt *stmt =
-        db_stmt(tx->db, "UPDATE token SET deleted_ms = 1 WHERE name = 'm'");
-    return stmt_run(stmt, err);
-}
-
-static void test_fault__a_token_revoked_while_its_request_waits_changes_nothing(void **state)
-{
-    struct world *world = *state;
-    struct answer auto_answer_json made = world_call(
-        world, 201, "POST", "/v1/tokens?project=default", "{\"name\":\"m\",\"role\":\"member\"}");
-    struct write_job job = {.run = revoke_late};
-    assert_true(writer_submit(world->app->writer, &job));
-    struct answer auto_answer_json late =
-        cloud_call_as(&world->cloud, answer_str(&made, "secret"), NULL, "POST", "/v1/images",
-                      "{\"name\":\"late\",\"format\":\"raw\"}");
-    assert_int_equal(late.status, 401);
-    assert_int_equal(world_number(world, "SELECT count(*) FROM image"), 0);
-}
+/* ---- sizes ---- */
 
 static void test_fault__other_sizes_on_the_host_are_no_flavor_any_more(void **state)
 {
@@ -686,7 +483,6 @@ static void test_fault__other_sizes_on_the_host_are_no_flavor_any_more(void **st
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
-#define HASTY(name) cmocka_unit_test_setup_teardown(name, setup_hasty, world_teardown)
 
 int main(void)
 {
@@ -702,9 +498,6 @@ int main(void)
         TEST(test_fault__a_silent_node_goes_to_the_next_boot_of_its_host),
         TEST(test_fault__nothing_starts_whose_user_id_a_quarantined_domain_holds),
         TEST(test_fault__nothing_is_rebuilt_whose_address_a_quarantined_domain_holds),
-        HASTY(test_fault__a_deadline_that_could_not_be_written_is_tried_again),
-        HASTY(test_fault__a_silence_that_could_not_be_written_is_tried_again),
-        HASTY(test_fault__an_image_whose_end_could_not_be_written_is_tried_again),
         TEST(test_fault__what_is_so_already_is_done_when_its_silent_host_returns),
         TEST(test_fault__a_wish_that_is_waited_for_already_is_the_same_operation),
         TEST(test_fault__a_report_ends_more_operations_than_one_look_takes),
@@ -714,12 +507,6 @@ int main(void)
         TEST(test_fault__a_clock_that_jumps_forward_makes_nothing_old),
         TEST(test_fault__ages_go_with_the_clock_while_it_is_right),
         TEST(test_fault__a_host_remembers_only_its_last_sixteen_pasts),
-        TEST(test_fault__people_who_watch_leave_the_agents_their_room),
-        TEST(test_fault__one_projects_token_cannot_hold_all_watchers),
-        TEST(test_fault__a_long_poll_gives_its_share_back),
-        TEST(test_fault__a_file_that_is_there_is_not_replaced),
-        TEST(test_fault__an_upload_never_takes_the_place_of_a_file_that_is_there),
-        TEST(test_fault__a_token_revoked_while_its_request_waits_changes_nothing),
         TEST(test_fault__other_sizes_on_the_host_are_no_flavor_any_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

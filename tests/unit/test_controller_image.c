@@ -1,6 +1,9 @@
 /* Images: uploads whole or not at all, and files that live as long as they are needed. */
 #include <dirent.h>
+#include <poll.h>
+#include <sys/inotify.h>
 
+#include "tests/lib/raw_http.h"
 #include "tests/unit/controller_world.h"
 
 /* Writes `bytes` of a pattern; returns the path, owned by the caller, and its SHA-256. */
@@ -32,11 +35,20 @@ static int image_files(struct world *world)
     return count;
 }
 
+/* Waits, by what the kernel tells of the folder, until there are so many. */
 static void await_files(struct world *world, int wanted)
 {
-    for (int i = 0; i < 300 && image_files(world) != wanted; i++)
-        usleep(10000);
-    assert_int_equal(image_files(world), wanted);
+    enum { PATIENCE_MS = 60000 };
+    char events[4096];
+    autoclose int fd = inotify_init1(IN_CLOEXEC);
+    struct pollfd changed = {.fd = fd, .events = POLLIN};
+    int rc = inotify_add_watch(fd, world->app->image_dir,
+                               IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO);
+    assert_true(rc >= 0);
+    while (image_files(world) != wanted) {
+        if (poll(&changed, 1, PATIENCE_MS) != 1 || read(fd, events, sizeof(events)) <= 0)
+            fail_msg("there are %d image files, not %d", image_files(world), wanted);
+    }
 }
 
 static void create(struct world *world, const char *name, const char *format, const char *sum)
@@ -127,17 +139,17 @@ static void test_image__a_half_upload_is_never_usable_and_goes_away(void **state
     create(world, "half", "raw", NULL);
     char sum[SHA256_TEXT_MAX];
     autofree char *file = pattern_file(world, "file", 3000000, sum);
-    FILE *in = fopen(file, "r");
-    struct http_call call = {.method = "PUT",
-                             .path = "/v1/images/half/content",
-                             .upload = true,
-                             .upload_fd = fileno(in),
-                             .upload_size = 4000000, /* more than comes */
-                             .timeout_ms = 1500};
-    struct http_answer auto_answer got = {0};
     struct err auto_err err = {0};
-    http_client_call(world->cloud.client, &call, &got, &err);
-    fclose(in);
+    struct buf auto_buf half = {0};
+    assert_int_equal(file_read(file, 3000000, &half, &err), 0);
+    autofree char *socket = xasprintf("%s/data/api.sock", world->dir);
+    autofree char *head = xasprintf("PUT /v1/images/half/content HTTP/1.1\r\nHost: x\r\n"
+                                    "Authorization: Bearer %s\r\nContent-Length: 4000000\r\n\r\n",
+                                    world->cloud.token);
+    struct raw raw = raw_open_unix(socket);
+    assert_true(raw_puts(&raw, head) && raw_send(&raw, half.data, half.len));
+    await_files(world, 1);
+    raw_close(&raw); /* before the rest */
     await_files(world, 0);
     world_see(world, "/v1/images/half", "state", "awaiting_upload");
     struct answer auto_answer_json sent =
@@ -156,8 +168,11 @@ static void test_image__its_file_stays_while_an_instance_uses_it(void **state)
 
     world_did(world, 204, "DELETE", "/v1/images/tiny", NULL);
     world_did(world, 404, "GET", "/v1/images/tiny", NULL);
-    usleep(50000);
-    assert_int_equal(image_files(world), 1);
+    /* Whoever removes the file of another one, deleted later, has looked at both. */
+    world_image(world, "other");
+    world_did(world, 204, "DELETE", "/v1/images/other", NULL);
+    await_files(world, 1);
+    assert_int_equal(world_number(world, "SELECT count(*) FROM image WHERE file_gone_ms > 0"), 1);
     autofree char *rebuild = world_act(world, id, "rebuild", "{}");
     world_settle(host);
     world_see(world, rebuild, "state", "done");
@@ -165,7 +180,7 @@ static void test_image__its_file_stays_while_an_instance_uses_it(void **state)
     world_did(world, 202, "DELETE", path, NULL);
     world_settle(host);
     await_files(world, 1);
-    assert_int_equal(world_number(world, "SELECT count(*) FROM image WHERE file_gone_ms > 0"), 1);
+    assert_int_equal(world_number(world, "SELECT count(*) FROM image WHERE file_gone_ms > 0"), 2);
     sim_free(host);
 }
 

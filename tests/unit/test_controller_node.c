@@ -1,4 +1,6 @@
 /* Nodes: joining, reports and their order, boots, restored databases, strangers. */
+#include <stdatomic.h>
+
 #include "controller/meta.h"
 #include "tests/unit/controller_world.h"
 
@@ -304,11 +306,17 @@ static void test_node__one_that_is_not_schedulable_gets_nothing_new(void **state
 
 /* ---- console ---- */
 
+struct service {
+    struct sim_agent *host;
+    atomic_bool over;
+};
+
 static void *serve(void *ctx)
 {
+    struct service *service = ctx;
     struct err auto_err err = {0};
-    for (int i = 0; i < 3; i++)
-        sim_round(ctx, false, 2000, &err);
+    while (!service->over)
+        sim_round(service->host, false, 1000, &err);
     return NULL;
 }
 
@@ -316,11 +324,11 @@ static void test_node__sends_the_console_that_a_person_asks_for(void **state)
 {
     struct stage auto_stage stage = stage_open(state);
     pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, serve, stage.host), 0);
+    struct service service = {.host = stage.host};
+    assert_int_equal(pthread_create(&thread, NULL, serve, &service), 0);
     autofree char *path = xasprintf("%s/console?bytes=100", stage.path);
-    int64_t start = clock_boottime_ms();
     struct answer auto_answer_json log = world_call(stage.world, 200, "GET", path, NULL);
-    assert_true(clock_boottime_ms() - start < 1500);
+    service.over = true;
     assert_non_null(strstr(log.text, stage.id));
     pthread_join(thread, NULL);
 }

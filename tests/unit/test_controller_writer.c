@@ -414,14 +414,16 @@ static void fill_disk(const char *path, off_t leave)
     close(fd);
 }
 
+/* Room is noticed without anyone asking, so there is nothing to wait on but the figure. */
 static bool await_full(struct bench *bench, bool wanted)
 {
+    enum { LOOK_MS = 50, PATIENCE_MS = 60000 };
     struct writer_stats stats;
-    for (int i = 0; i < 300; i++) {
+    for (int ms = 0; ms < PATIENCE_MS; ms += LOOK_MS) {
         writer_stats(bench->writer, &stats);
         if (stats.full == wanted)
             return true;
-        poll(NULL, 0, 50);
+        poll(NULL, 0, LOOK_MS);
     }
     return false;
 }
