@@ -39,14 +39,14 @@ obj = $(patsubst %.c,$(B)/%.o,$(1))
 API_OBJ := $(call obj,$(call src,api))
 CONTROLLER_OBJ := $(call obj,$(filter-out controller/main.c,$(call src,controller))) \
                   $(B)/controller/openapi.o
-AGENT_OBJ := $(call obj,$(filter-out node-agent/main.c,$(call src,node-agent)))
+AGENT_OBJ := $(call obj,$(filter-out node-agent/main.c node-agent/hook_main.c,$(call src,node-agent)))
 CLI_OBJ := $(call obj,$(filter-out cli/main.c,$(call src,cli)))
 TESTLIB_OBJ := $(call obj,$(call src,tests/lib))
 
-PROGRAMS := $(B)/cloud-controller $(B)/cloud-node-agent $(B)/cloudctl
+PROGRAMS := $(B)/cloud-controller $(B)/cloud-node-agent $(B)/cloud-node-hook $(B)/cloudctl
 
 .PHONY: all help deps clean
-## make              build the three programs into build/gcc/
+## make              build the three programs, and libvirt's hook, into build/gcc/
 all: $(PROGRAMS)
 
 help:
@@ -84,6 +84,9 @@ $(B)/cloud-controller: $(B)/controller/main.o $(B)/libcontroller.a $(B)/libapi.a
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CONTROLLER_LIBS)
 $(B)/cloud-node-agent: $(B)/node-agent/main.o $(B)/libagent.a $(B)/libapi.a
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(AGENT_LIBS)
+# libvirtd waits for it: what it does not need is not loaded.
+$(B)/cloud-node-hook: $(B)/node-agent/hook_main.o $(B)/libagent.a $(B)/libapi.a
+	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--as-needed -o $@ $^ $(AGENT_LIBS)
 $(B)/cloudctl: $(B)/cli/main.o $(B)/libcli.a $(B)/libapi.a
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CLI_LIBS)
 

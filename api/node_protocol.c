@@ -133,9 +133,13 @@ static const struct wire_field observation_fields[] = {
     W_ENUM(cause, cause_names),
     W_I64(boottime_ms),
     W_I64(wall_ms),
+    W_BOOL(noticed),
     W_I64(vcpus),
     W_I64(memory_mib),
     W_I64(disk_gib),
+    W_I64(cpu_ns),
+    W_I64(ingress_bytes),
+    W_I64(egress_bytes),
 };
 static const struct wire_struct observation_wire = WIRE_STRUCT(observation);
 #undef STRUCT
@@ -156,6 +160,7 @@ static const struct wire_field node_report_fields[] = {
     W_OBJECT(capacity, node_capacity_wire),
     W_LIST(instances, observed_instance_wire),
     W_LIST(observations, observation_wire),
+    W_BOOL(more),
 };
 const struct wire_struct node_report_wire = WIRE_STRUCT(node_report);
 #undef STRUCT

@@ -147,7 +147,10 @@ struct observation {
     int cause;
     int64_t boottime_ms; /* CLOCK_BOOTTIME of the host when it happened */
     int64_t wall_ms;     /* the host's wall clock, for the hour only */
+    bool noticed;        /* stopped: it ended at some time before boottime_ms */
     int64_t vcpus, memory_mib, disk_gib;
+    /* Counted: since the start of the run. Of the guest: ingress is what it received. */
+    int64_t cpu_ns, ingress_bytes, egress_bytes;
 };
 
 struct node_report {
@@ -164,6 +167,7 @@ struct node_report {
     struct node_capacity capacity;
     struct wire_list instances;    /* struct observed_instance */
     struct wire_list observations; /* struct observation, oldest first, at most 1,000 */
+    bool more;                     /* there is more evidence than fits */
 };
 
 struct node_report_ack {

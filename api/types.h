@@ -44,12 +44,17 @@ extern const char *const operation_state_names[];
 enum virt_type { VIRT_AUTO, VIRT_KVM, VIRT_QEMU };
 extern const char *const virt_names[];
 
-/* Evidence: what a host proved about a run (the rows that usage will be built on). */
+/* Evidence: what a host proved about a run (the rows that usage is built on). */
 enum observation_kind {
     OBS_STARTED,   /* QEMU runs: its start time */
     OBS_STOPPED,   /* QEMU ended; `cause` says how */
-    OBS_ALLOCATED, /* the disk exists */
+    OBS_ALLOCATED, /* the disk exists, with these sizes from now on */
     OBS_GONE,      /* nothing is left on the host */
+    OBS_COUNTED,   /* what a run has used since its start: CPU time and bytes */
+    /* Those that only the controller writes. */
+    OBS_SEEN,    /* a report came: all of it that had not ended was there */
+    OBS_DELETED, /* delete was accepted, in its host's time */
+    OBS_CLOCK,   /* an operator said what the wall clock of a boot was */
 };
 extern const char *const observation_names[];
 

@@ -10,6 +10,10 @@
 #include "api/file.h"
 #include "api/log.h"
 #include "api/mem.h"
+#include "node-agent/ends.h"
+#include "node-agent/evidence.h"
+#include "node-agent/exits.h"
+#include "node-agent/hook.h"
 
 enum { STACK_BYTES = 512 * 1024, IDLE_MS = 30000, STOP_MS = 5000 };
 
@@ -36,7 +40,17 @@ static int open_spool(struct agent *agent, struct err *err)
         return -1;
     if (file_lock(lock, &lock_fd, err))
         return err_context(err, "another agent uses this state_dir");
+    hook_ensure(&agent->settings);
     return spool_open(path, &agent->spool, err);
+}
+
+static int start_exits(struct agent *agent, struct err *err)
+{
+    agent->ends_path = xasprintf("%s/" ENDS_FILE, agent->settings.state_dir);
+    struct exits_settings settings = {.run_dir = agent->settings.run_dir,
+                                      .ends_path = agent->ends_path,
+                                      .boot_id = agent->boot_id};
+    return exits_new(&settings, &agent->exits, err);
 }
 
 int agent_start(struct agent *agent, struct err *err)
@@ -61,9 +75,10 @@ int agent_start(struct agent *agent, struct err *err)
     clock_boot_id(agent->boot_id);
     sync_new(agent);
     report_new(agent);
-    if (open_spool(agent, err) || hv_start(err) || images_new(agent, err) ||
-        work_new(&work, &agent->workers, err))
+    if (open_spool(agent, err) || start_exits(agent, err) || hv_start(err) ||
+        images_new(agent, err) || work_new(&work, &agent->workers, err))
         return -1;
+    evidence_line(agent);
     return watch_start(agent, err) || report_start(agent, err) || sync_start(agent, err) ? -1 : 0;
 }
 
@@ -99,6 +114,8 @@ void agent_stop(struct agent *agent)
         _exit(0);
     }
     work_free(agent->workers);
+    exits_free(agent->exits);
+    free(agent->ends_path);
     free_instances(agent);
     spool_close(agent->spool);
     free(agent->sync);

@@ -3,6 +3,7 @@
  *   sync    asks the controller what should be           sync.c
  *   watch   hears from libvirt, lists the host           watch.c
  *   workers bring one instance after another in line     instance.c, steps.c
+ *   exits   see QEMUs end                                exits.c
  *   images  fetch images into the cache                  images.c
  *   report  tells the controller what is                 report.c
  *
@@ -20,6 +21,7 @@
 #include "node-agent/spool.h"
 #include "node-agent/work.h"
 
+struct exits;
 struct images;
 struct report;
 struct sync;
@@ -43,7 +45,7 @@ struct instance {
     int64_t listed;          /* number of the last listing that had something of it */
     char disk[VOLUME_MAX], seed[VOLUME_MAX], base[VOLUME_MAX]; /* as its domain says */
     bool look_wide;            /* its volumes must be listed: something may be left over */
-    int64_t ended_at;          /* CLOCK_BOOTTIME ms of libvirt's last word that it stopped */
+    int64_t ended_at;          /* CLOCK_BOOTTIME ms of libvirt's first word that it is off */
     enum shutdown_by shutdown; /* and who began that; of the newest run */
     struct asking asking;
     /* Since the last success. */
@@ -53,7 +55,12 @@ struct instance {
     int attempts;
     int64_t retry_at; /* not before this */
     bool told_gone;
+    bool told_sizes;         /* this process wrote down that it is there, and its sizes */
     int64_t told_run;        /* newest run whose start this process wrote down */
+    int64_t began_run;       /* newest run that this process began */
+    int64_t ended_run;       /* newest run whose end is on record, as its domain says */
+    int64_t counted_run;     /* the run that is counted, */
+    int64_t count_at;        /* and when next; CLOCK_BOOTTIME ms */
     int64_t network_session; /* of the libvirt session in which its network was made sure of */
     char hung[64];           /* the call that was given up, while it is out */
     /* For the report. */
@@ -72,13 +79,15 @@ struct agent {
     struct spool *spool;
     struct work_pool *workers;
     struct images *images;
+    struct exits *exits;
     struct report *report;
     struct sync *sync;
     struct watch *watch;
     atomic_bool stopping;
     volatile bool cancel; /* the same, for HTTP calls that are out */
     char boot_id[40];
-    int64_t gid; /* guests' QEMU runs with this group: the one that may open /dev/kvm */
+    char *ends_path; /* the file of ends, see ends.h */
+    int64_t gid;     /* guests' QEMU runs with this group: the one that may open /dev/kvm */
 
     pthread_mutex_t lock;
     struct instance *buckets[BUCKETS];

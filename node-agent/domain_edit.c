@@ -47,9 +47,7 @@ static int set_mark(xmlNode *root, const struct mark *mark, struct err *err)
     xmlNode *metadata = xml_child(root, "metadata");
     if (!metadata)
         metadata = xmlNewChild(root, NULL, X("metadata"), NULL);
-    xmlNode *old = xml_child(metadata, "instance");
-    while (old && (!old->ns || strcmp((const char *)old->ns->href, MARK_NAMESPACE) != 0))
-        old = xml_next(old, "instance");
+    xmlNode *old = xml_child_ns(metadata, "instance", MARK_NAMESPACE);
     if (old) {
         xmlUnlinkNode(old);
         xmlFreeNode(old);

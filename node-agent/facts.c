@@ -13,9 +13,7 @@
 
 static void read_mark(const xmlNode *root, struct facts *facts)
 {
-    const xmlNode *node = xml_child(xml_child(root, "metadata"), "instance");
-    while (node && (!node->ns || strcmp((const char *)node->ns->href, MARK_NAMESPACE) != 0))
-        node = xml_next(node, "instance");
+    const xmlNode *node = xml_child_ns(xml_child(root, "metadata"), "instance", MARK_NAMESPACE);
     if (!node)
         return;
     struct mark *mark = &facts->mark;

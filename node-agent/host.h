@@ -20,6 +20,11 @@ struct look_for {
     bool list;        /* with all volumes of this instance */
 };
 
+/* Of a run, since it began, as its guest sees it: ingress is what it received. */
+struct counters {
+    int64_t cpu_ns, ingress_bytes, egress_bytes;
+};
+
 struct host_ops {
     /* Fills everything but image_ready and network_ready. */
     int (*look)(void *host, const struct look_for *what, struct facts *ret, struct err *err);
@@ -44,6 +49,8 @@ struct host_ops {
     int (*press)(void *host, const char *id, int64_t timeout_ms, struct err *err);
     int (*destroy)(void *host, const char *id, struct err *err);
     int (*undefine)(void *host, const char *id, struct err *err);
+    /* Asks QEMU nothing. */
+    int (*count)(void *host, const char *id, struct counters *ret, struct err *err);
 };
 
 struct host {

@@ -30,6 +30,7 @@ const struct host_ops hv_host_ops = {
     .press = hv_press,
     .destroy = hv_destroy,
     .undefine = hv_undefine,
+    .count = hv_count,
 };
 
 static void *run_events(void *unused)

@@ -45,8 +45,6 @@ int hv_info(struct hv *hv, int virt_setting, struct hv_info *ret, struct err *er
 int hv_pool_ensure(struct hv *hv, struct err *err);
 int hv_volumes(struct hv *hv, void (*each)(void *ctx, const char *name), void *ctx,
                struct err *err);
-/* QEMU's start in CLOCK_BOOTTIME ms, 0: not known. */
-int64_t hv_started_at(const struct hv_settings *settings, const char *id);
 
 /* ---- watching ---- */
 

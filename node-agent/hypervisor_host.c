@@ -90,38 +90,6 @@ int hv_info(struct hv *hv, int virt_setting, struct hv_info *ret, struct err *er
     return read_memory(hv, &ret->memory_mib, err);
 }
 
-/* Field 22 of /proc/PID/stat counts clock ticks since boot; the name in field 2 may
- * hold anything, so counting begins after its last bracket. */
-static int64_t process_start(long pid)
-{
-    char path[64];
-    auto_buf struct buf text = {0};
-    auto_err struct err err = {0};
-    long long ticks = 0;
-    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-    if (file_read(path, 4096, &text, &err))
-        return 0;
-    const char *at = strrchr(text.data, ')');
-    for (int field = 2; at && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    if (!at || sscanf(at, " %lld", &ticks) != 1)
-        return 0;
-    return ticks * 1000 / sysconf(_SC_CLK_TCK);
-}
-
-int64_t hv_started_at(const struct hv_settings *settings, const char *id)
-{
-    auto_buf struct buf path = {0}, text = {0};
-    auto_err struct err err = {0};
-    char name[DOMAIN_NAME_MAX];
-    domain_name(id, name);
-    buf_printf(&path, "%s/%s.pid", settings->run_dir, name);
-    if (file_read(path.data, 32, &text, &err))
-        return 0;
-    long pid = strtol(text.data, NULL, 10);
-    return pid > 0 ? process_start(pid) : 0;
-}
-
 /* ---- watching ---- */
 
 static enum hv_event kind_of(int event, int detail)

@@ -63,6 +63,7 @@ int hv_resume(void *host, const char *id, struct err *err);
 int hv_press(void *host, const char *id, int64_t timeout_ms, struct err *err);
 int hv_destroy(void *host, const char *id, struct err *err);
 int hv_undefine(void *host, const char *id, struct err *err);
+int hv_count(void *host, const char *id, struct counters *ret, struct err *err);
 int hv_disk_make(void *host, const char *name, int64_t bytes, const char *base, int format,
                  struct err *err);
 int hv_disk_grow(void *host, const char *name, int64_t bytes, struct err *err);

@@ -9,6 +9,7 @@
 #include "api/log.h"
 #include "api/mem.h"
 #include "node-agent/agent.h"
+#include "node-agent/evidence.h"
 #include "node-agent/steps.h"
 
 /* RETRY_FINAL_MS: after what was told as final, half of it to one and a half. */
@@ -49,24 +50,6 @@ void instance_close(void *ctx, void *hv)
 
 /* ---- what steps need of the agent ---- */
 
-static int on_witness(void *ctx, struct observation *o, struct err *err)
-{
-    struct agent *agent = ctx;
-    o->boot_id = agent->boot_id;
-    o->wall_ms = clock_wall_ms();
-    if (o->boottime_ms == 0)
-        o->boottime_ms = clock_boottime_ms();
-    else
-        o->wall_ms -= clock_boottime_ms() - o->boottime_ms;
-    return spool_add(agent->spool, o, err);
-}
-
-static int on_witness_sync(void *ctx, struct err *err)
-{
-    struct agent *agent = ctx;
-    return spool_sync(agent->spool, err);
-}
-
 static bool on_network(void *ctx, const char *id, struct desired_network *ret)
 {
     return registry_network(ctx, id, ret);
@@ -77,12 +60,6 @@ static int on_nat(void *ctx, struct err *err)
     return registry_nat(ctx, err);
 }
 
-static int64_t on_started_at(void *ctx, const char *id)
-{
-    const struct agent *agent = ctx;
-    return hv_started_at(&agent->hv, id);
-}
-
 void instance_env(struct agent *agent, void *hv, struct step_env *ret)
 {
     *ret = (struct step_env){.host = {.ops = agent->ops, .ctx = hv},
@@ -91,12 +68,9 @@ void instance_env(struct agent *agent, void *hv, struct step_env *ret)
                              .pool_path = agent->settings.pool_path,
                              .console_dir = agent->settings.console_dir,
                              .qemu_log_dir = agent->settings.qemu_log_dir,
-                             .ctx = agent,
-                             .witness = on_witness,
-                             .witness_sync = on_witness_sync,
                              .network = on_network,
-                             .nat = on_nat,
-                             .started_at = on_started_at};
+                             .nat = on_nat};
+    evidence_env(agent, ret);
 }
 
 /* ---- a turn ---- */
@@ -127,7 +101,6 @@ static void begin(struct turn *t, void *hv)
     t->told = agent->told;
     t->wide = instance->look_wide;
     t->session = agent->session;
-    t->env.ended_at = instance->ended_at;
     text_copy(t->facts.id, sizeof t->facts.id, instance->id);
     t->facts.network_ready = instance->network_session == agent->session && agent->session > 0;
     if (t->s.stuck && instance->hung[0])
@@ -172,6 +145,7 @@ static void publish(struct turn *t, const struct decision *d)
         text_copy(instance->disk, sizeof instance->disk, t->facts.disk);
         text_copy(instance->seed, sizeof instance->seed, t->facts.seed);
         text_copy(instance->base, sizeof instance->base, t->facts.base);
+        instance->ended_run = t->facts.mark.ended;
         if (t->facts.network_ready)
             instance->network_session = t->session;
         registry_observe(t->agent, instance, t->desired, &observed);
@@ -313,48 +287,6 @@ static void recover(struct turn *t, enum step step)
     pthread_mutex_unlock(&t->agent->lock);
 }
 
-/* Takes on itself to tell that `run` began; false when that is told. A hung worker and the
- * one in its place may both come here. */
-static bool claim_run(struct turn *t, int64_t run, int64_t *ret_before)
-{
-    pthread_mutex_lock(&t->agent->lock);
-    *ret_before = t->instance->told_run;
-    t->instance->told_run = run;
-    pthread_mutex_unlock(&t->agent->lock);
-    return *ret_before != run;
-}
-
-static bool claim_gone(struct turn *t, bool gone)
-{
-    pthread_mutex_lock(&t->agent->lock);
-    bool before = t->instance->told_gone;
-    t->instance->told_gone = gone;
-    pthread_mutex_unlock(&t->agent->lock);
-    return !before;
-}
-
-/* Evidence that hangs on no step of this process: what ran before it began, what is gone. */
-static int witness_rest(struct turn *t, const struct decision *d, struct err *err)
-{
-    struct instance *instance = t->instance;
-    const struct facts *f = &t->facts;
-    int64_t before;
-    bool about_to = f->power == HOST_PAUSED && f->pause == PAUSE_ASKED;
-    bool runs = f->marked && f->power != HOST_OFF && !about_to && f->mark.started >= f->mark.run;
-    if (runs && claim_run(t, f->mark.started, &before) && step_witness_start(&t->env, f, err)) {
-        claim_run(t, before, &before);
-        return -1;
-    }
-    bool gone = d->step == STEP_NOTHING && t->desired && t->desired->value.deleted &&
-                !t->desired->value.adopt && !f->defined && f->volume_count == 0;
-    struct observation o = {.kind = OBS_GONE, .instance = instance->id};
-    if (gone && claim_gone(t, true) && on_witness(t->agent, &o, err)) {
-        claim_gone(t, false);
-        return -1;
-    }
-    return 0;
-}
-
 /* An ended turn: the timer for what is waited for. */
 static void settle(struct turn *t, const struct decision *d)
 {
@@ -366,6 +298,9 @@ static void settle(struct turn *t, const struct decision *d)
         report_wake(t->agent);
     if (d->step == STEP_WAIT)
         work_wake_at(t->agent->workers, &t->instance->work, d->wake_at);
+    int64_t count_at = evidence_count_due(t->agent, t->instance, &t->s);
+    if (count_at > 0)
+        work_wake_at(t->agent->workers, &t->instance->work, count_at);
 }
 
 /* The image comes by itself and wakes whoever waits; only its failure is ours. */
@@ -400,13 +335,13 @@ static void note_asking(struct turn *t)
 static bool advance(struct turn *t)
 {
     auto_err struct err err = {0};
-    int64_t before;
     t->s.now = clock_boottime_ms();
     struct decision d = converge(&t->s);
-    if (witness_rest(t, &d, &err)) {
+    if (evidence_rest(t->agent, t->instance, &t->env, &t->s, &d, &err)) {
         fail(t, &d, &err);
         return false;
     }
+    evidence_count(t->agent, t->instance, &t->env, &t->s, &d);
     if (t->facts.image_ready && t->trouble_step == STEP_FETCH)
         recover(t, STEP_FETCH);
     if (d.step == STEP_NOTHING || d.step == STEP_WAIT || d.step == STEP_REFUSE) {
@@ -429,8 +364,7 @@ static bool advance(struct turn *t)
             fail(t, &d, &err);
         return false;
     }
-    if (d.step == STEP_RESUME)
-        claim_run(t, t->facts.mark.started, &before);
+    evidence_step_done(t->agent, t->instance, &t->facts, d.step);
     recover(t, d.step);
     return true;
 }
@@ -514,12 +448,23 @@ static void judge_listed(struct agent *agent, struct instance *instance, struct 
     registry_observe(agent, instance, desired, &observed);
 }
 
+/* The first sight of what ended unseen bounds when that was. It comes before the report that
+ * vouches for all that had not ended. */
+static void note_off(struct instance *instance, const struct facts *facts)
+{
+    bool off = facts->marked && facts->power == HOST_OFF && facts->mark.started > facts->mark.ended;
+    if (off && instance->ended_at == 0)
+        instance->ended_at = clock_boottime_ms();
+}
+
 void instance_seen(struct agent *agent, struct instance *instance, const struct facts *facts)
 {
     struct facts assumed = *facts;
     text_copy(instance->disk, sizeof instance->disk, facts->disk);
     text_copy(instance->seed, sizeof instance->seed, facts->seed);
     text_copy(instance->base, sizeof instance->base, facts->base);
+    instance->ended_run = facts->mark.ended;
+    note_off(instance, facts);
     assumed.shape = DISK_GOOD;
     judge_listed(agent, instance, &assumed);
 }

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "api/buf.h"
@@ -11,6 +12,7 @@
 #include "api/failpoint.h"
 #include "api/log.h"
 #include "node-agent/agent.h"
+#include "node-agent/hook.h"
 #include "node-agent/xml.h"
 
 #define DEFAULT_CONFIG "/etc/minicloud/agent.conf"
@@ -20,7 +22,7 @@ enum { ARENAS = 2 };
 
 struct command_line {
     const char *config;
-    bool config_named, check, done;
+    bool config_named, check, install_hook, done;
     int argc;
     char **argv; /* what is left for the settings */
 };
@@ -30,7 +32,10 @@ static void print_help(void)
     auto_buf struct buf text = {0};
     settings_describe(&text);
     printf("usage: cloud-node-agent [--config FILE] [--key=value]... [--check]\n"
+           "       cloud-node-agent --install-hook [--config FILE] [--key=value]...\n"
            "       cloud-node-agent --help | --version\n\n"
+           "--check reads the settings and ends. --install-hook puts libvirt's hook in place\n"
+           "and ends: for before libvirtd is started; the agent itself does it at its start.\n"
            "Settings come from flags, MINICLOUD_<KEY> in the environment, the file\n"
            "(" DEFAULT_CONFIG "), and these defaults:\n\n%s",
            text.data ? text.data : "");
@@ -49,6 +54,8 @@ static int read_command_line(int argc, char **argv, struct command_line *ret)
             ret->done = true;
         } else if (strcmp(argv[i], "--check") == 0) {
             ret->check = true;
+        } else if (strcmp(argv[i], "--install-hook") == 0) {
+            ret->install_hook = true;
         } else if (strncmp(argv[i], "--config=", 9) == 0) {
             ret->config = argv[i] + 9;
             ret->config_named = true;
@@ -62,6 +69,26 @@ static int read_command_line(int argc, char **argv, struct command_line *ret)
     ret->argc++;
     ret->argv[ret->argc] = NULL;
     return 0;
+}
+
+/* Each guest takes one (exits.c), and the usual limit is a thousand. */
+static void allow_many_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int install_hook(const struct settings *settings)
+{
+    auto_err struct err err = {0};
+    bool changed;
+    if (hook_install(settings, &changed, &err) == 0)
+        return 0;
+    fprintf(stderr, "cloud-node-agent: %s\n", err.msg);
+    return 1;
 }
 
 int main(int argc, char **argv)
@@ -79,9 +106,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "cloud-node-agent: %s\n", err.msg);
         return 2;
     }
-    if (line.check) {
+    if (line.check || line.install_hook) {
+        int status = line.install_hook ? install_hook(&agent.settings) : 0;
         settings_release(&agent.settings);
-        return 0;
+        return status;
     }
     log_set_level((enum log_level)agent.settings.log_level);
     failpoint_init();
@@ -94,6 +122,7 @@ int main(int argc, char **argv)
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
     umask(022);
+    allow_many_files();
     if (agent_start(&agent, &err)) {
         log_error("agent.start", "error=\"%s\"", err.msg);
         return 1;

@@ -18,6 +18,7 @@
 #include "api/mem.h"
 #include "node-agent/agent.h"
 #include "node-agent/console.h"
+#include "node-agent/evidence.h"
 
 enum { COALESCE_MS = 4, CONSOLE_QUEUE = 32, CONSOLES_A_TURN = 2, POST_MS = 30000 };
 
@@ -102,8 +103,17 @@ static void seen_revision(struct agent *agent, char epoch[EPOCH_MAX], int64_t *r
         spool_noted(agent->spool, epoch, ret_revision, mark);
 }
 
-static void encode(struct report *report, struct gathering *g, struct observation *observations,
-                   size_t observation_count, struct buf *out)
+/* Evidence that goes along, and the clocks of before it was gathered: what happened up to then
+ * is in it, or `more` is true. */
+struct batch {
+    int64_t boottime_ms, wall_ms;
+    struct observation *items;
+    size_t count;
+    bool more;
+};
+
+static void encode(struct report *report, struct gathering *g, const struct batch *batch,
+                   struct buf *out)
 {
     static char version[] = MINICLOUD_VERSION;
     struct agent *agent = report->agent;
@@ -114,12 +124,13 @@ static void encode(struct report *report, struct gathering *g, struct observatio
                             .boot_id = agent->boot_id,
                             .incarnation = report->incarnation,
                             .sequence = ++report->sequence,
-                            .boottime_ms = clock_boottime_ms(),
-                            .wall_ms = clock_wall_ms(),
+                            .boottime_ms = batch->boottime_ms,
+                            .wall_ms = batch->wall_ms,
                             .full = g->full,
                             .capacity = g->capacity,
                             .instances = {instances, g->count},
-                            .observations = {observations, observation_count}};
+                            .observations = {batch->items, batch->count},
+                            .more = batch->more};
     seen_revision(agent, epoch, &r.revision, mark);
     r.epoch = or_null(epoch);
     r.mark = or_null(mark);
@@ -176,18 +187,19 @@ static int send_report(struct report *report, bool full, struct err *err)
     struct agent *agent = report->agent;
     auto_buf struct buf body = {0};
     auto_answer struct http_answer answer = {0};
-    size_t count = 0;
     struct gathering g = {.full = full};
+    struct batch batch = {.boottime_ms = clock_boottime_ms(), .wall_ms = clock_wall_ms()};
+    evidence_line(agent);
     if (spool_sync(agent->spool, err))
         return -1;
-    struct observation *batch = spool_batch(agent->spool, &count);
+    batch.items = spool_batch(agent->spool, &batch.count, &batch.more);
     pthread_mutex_lock(&agent->lock);
     g.upto = agent->changes;
     g.capacity = agent->capacity;
     registry_each(agent, gather, &g);
     pthread_mutex_unlock(&agent->lock);
-    encode(report, &g, batch, count, &body);
-    spool_batch_free(batch, count);
+    encode(report, &g, &batch, &body);
+    spool_batch_free(batch.items, batch.count);
     int r = post(report, &body, &answer, err);
     if (r == 0)
         taken(report, &g, &answer);

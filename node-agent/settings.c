@@ -35,6 +35,12 @@ static const struct config_field fields[] = {
      "where libvirt logs each guest's QEMU; a deleted instance's log is removed from it"},
     {"run_dir", CONFIG_STR, AT(run_dir), "/run/libvirt/qemu", 0, 0, NULL,
      "where libvirt keeps QEMU's pid files"},
+    {"hook_dir", CONFIG_STR, AT(hook_dir), "/etc/libvirt/hooks/qemu.d", 0, 0, NULL,
+     "libvirt's folder for hooks of QEMU guests: ours writes down ends that the agent cannot see; "
+     "empty: none"},
+    {"count_every", CONFIG_SECONDS, AT(count_every), "3600", 60, 86400, NULL,
+     "CPU time and network bytes of running guests are counted this often, on the full hour and "
+     "its even parts"},
     {"workers", CONFIG_INT, AT(workers), "16", 1, 64, NULL,
      "instances worked on at the same time, each with its own connection to libvirt"},
     {"lost_workers", CONFIG_INT, AT(lost_workers), "8", 0, 64, NULL,

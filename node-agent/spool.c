@@ -3,6 +3,7 @@
  *   O <observation's fields>
  *   A <acknowledged sequence>
  *   R <epoch> <revision> [<mark>]
+ *   L <boot id> <wall minus boottime, in ms>  the newest last
  * It is rewritten as a whole when little of it is still needed. */
 #include "node-agent/spool.h"
 
@@ -24,11 +25,18 @@
 
 /* ENTRY_BYTES is several times what an entry takes, so that a rewrite always shrinks. */
 enum { FILE_MAX = 512 << 20, COMPACT_BYTES = 256 << 10, ENTRY_BYTES = 1024 };
+/* Two: what the boot before left behind is told in its own time. */
+enum { LINES = 2, STEP_MS = 100 };
 
 struct entry {
     struct entry *next;
     char boot_id[BOOT_ID_MAX], instance[ID_TEXT_MAX];
     struct observation o; /* its texts point above, the incarnation to the spool's */
+};
+
+struct line {
+    char boot_id[BOOT_ID_MAX];
+    int64_t ms;
 };
 
 struct spool {
@@ -43,6 +51,7 @@ struct spool {
     char epoch[256];
     int64_t revision;
     char mark[NODE_MARK_MAX + 1]; /* without blanks */
+    struct line lines[LINES];     /* the newest first */
 };
 
 static uint32_t checksum(const char *text, size_t len)
@@ -63,9 +72,17 @@ static void print_entry(const struct observation *o, struct buf *out)
     auto_buf struct buf line = {0};
     buf_printf(&line,
                "O %" PRId64 " %d %s %s %" PRId64 " %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64
-               " %" PRId64,
+               " %" PRId64 " %d %" PRId64 " %" PRId64 " %" PRId64,
                o->sequence, o->kind, o->boot_id, o->instance, o->run, o->cause, o->boottime_ms,
-               o->wall_ms, o->vcpus, o->memory_mib, o->disk_gib);
+               o->wall_ms, o->vcpus, o->memory_mib, o->disk_gib, o->noticed, o->cpu_ns,
+               o->ingress_bytes, o->egress_bytes);
+    seal(out, &line);
+}
+
+static void print_clock(const struct line *clock, struct buf *out)
+{
+    auto_buf struct buf line = {0};
+    buf_printf(&line, "L %s %" PRId64, clock->boot_id, clock->ms);
     seal(out, &line);
 }
 
@@ -77,6 +94,10 @@ static void print_head(const struct spool *spool, struct buf *out)
     buf_printf(&note, "R %s %" PRId64 " %s", spool->epoch[0] ? spool->epoch : "-", spool->revision,
                spool->mark);
     seal(out, &note);
+    for (int i = LINES - 1; i >= 0; i--) {
+        if (spool->lines[i].boot_id[0])
+            print_clock(&spool->lines[i], out);
+    }
 }
 
 static void add_entry(struct spool *spool, const struct observation *o)
@@ -111,17 +132,42 @@ static bool read_entry(struct spool *spool, const char *line)
 {
     char boot_id[BOOT_ID_MAX], instance[ID_TEXT_MAX];
     struct observation o = {.boot_id = boot_id, .instance = instance};
-    if (sscanf(line,
-               "O %" SCNd64 " %d %39s %36s %" SCNd64 " %d %" SCNd64 " %" SCNd64 " %" SCNd64
-               " %" SCNd64 " %" SCNd64,
-               &o.sequence, &o.kind, boot_id, instance, &o.run, &o.cause, &o.boottime_ms,
-               &o.wall_ms, &o.vcpus, &o.memory_mib, &o.disk_gib) != 11)
+    int noticed = 0;
+    /* The last four came later: a spool may still lack them. */
+    int fields = sscanf(line,
+                        "O %" SCNd64 " %d %39s %36s %" SCNd64 " %d %" SCNd64 " %" SCNd64 " %" SCNd64
+                        " %" SCNd64 " %" SCNd64 " %d %" SCNd64 " %" SCNd64 " %" SCNd64,
+                        &o.sequence, &o.kind, boot_id, instance, &o.run, &o.cause, &o.boottime_ms,
+                        &o.wall_ms, &o.vcpus, &o.memory_mib, &o.disk_gib, &noticed, &o.cpu_ns,
+                        &o.ingress_bytes, &o.egress_bytes);
+    if (fields != 11 && fields != 15)
         return false;
-    if (o.kind < OBS_STARTED || o.kind > OBS_GONE || o.cause < CAUSE_NONE || o.cause > CAUSE_UNSEEN)
+    if (o.kind < OBS_STARTED || o.kind > OBS_COUNTED || o.cause < CAUSE_NONE ||
+        o.cause > CAUSE_UNSEEN)
         return false;
+    o.noticed = noticed != 0;
     if (o.sequence > spool->last)
         spool->last = o.sequence;
     add_entry(spool, &o);
+    return true;
+}
+
+/* Takes over the line of a boot: another's goes back a place. */
+static void set_clock(struct spool *spool, const char *boot_id, int64_t ms)
+{
+    if (strcmp(spool->lines[0].boot_id, boot_id) != 0)
+        spool->lines[1] = spool->lines[0];
+    snprintf(spool->lines[0].boot_id, sizeof spool->lines[0].boot_id, "%s", boot_id);
+    spool->lines[0].ms = ms;
+}
+
+static bool read_clock(struct spool *spool, const char *line)
+{
+    char boot_id[BOOT_ID_MAX];
+    int64_t ms;
+    if (sscanf(line, "L %39s %" SCNd64, boot_id, &ms) != 2)
+        return false;
+    set_clock(spool, boot_id, ms);
     return true;
 }
 
@@ -147,6 +193,8 @@ static bool read_line(struct spool *spool, const char *line)
         if (strcmp(spool->epoch, "-") == 0)
             spool->epoch[0] = '\0';
         return true;
+    case 'L':
+        return read_clock(spool, line);
     default:
         return false;
     }
@@ -330,19 +378,20 @@ int spool_sync(struct spool *spool, struct err *err)
     return r;
 }
 
-struct observation *spool_batch(struct spool *spool, size_t *ret_count)
+struct observation *spool_batch(struct spool *spool, size_t *ret_count, bool *ret_more)
 {
     struct observation *batch = xcalloc(SPOOL_BATCH, sizeof *batch);
     size_t n = 0;
     pthread_mutex_lock(&spool->lock);
-    for (const struct entry *e = spool->first;
-         e && n < SPOOL_BATCH && e->o.sequence <= spool->synced; e = e->next) {
+    const struct entry *e = spool->first;
+    for (; e && n < SPOOL_BATCH && e->o.sequence <= spool->synced; e = e->next) {
         batch[n] = e->o;
         batch[n].boot_id = xstrdup(e->boot_id);
         batch[n].instance = xstrdup(e->instance);
         batch[n].incarnation = xstrdup(spool->incarnation);
         n++;
     }
+    *ret_more = e != NULL;
     pthread_mutex_unlock(&spool->lock);
     *ret_count = n;
     return batch;
@@ -413,4 +462,42 @@ void spool_noted(struct spool *spool, char epoch[256], int64_t *ret_revision,
     *ret_revision = spool->revision;
     snprintf(mark, NODE_MARK_MAX + 1, "%s", spool->mark);
     pthread_mutex_unlock(&spool->lock);
+}
+
+int64_t spool_line(struct spool *spool, const char *boot_id, int64_t now_ms)
+{
+    auto_buf struct buf text = {0};
+    auto_err struct err err = {0};
+    pthread_mutex_lock(&spool->lock);
+    struct line *line = &spool->lines[0];
+    int64_t step = now_ms - line->ms;
+    bool same = strcmp(line->boot_id, boot_id) == 0;
+    bool stepped = step > STEP_MS || step < -STEP_MS;
+    if (!same || stepped) {
+        if (same)
+            log_warn("clock.stepped",
+                     "ms=%" PRId64 " hint=\"the wall clock was set; what happened "
+                     "before it keeps its dates\"",
+                     step);
+        set_clock(spool, boot_id, now_ms);
+        print_clock(line, &text);
+        if (append(spool, &text, &err))
+            log_warn("spool.append", "error=\"%s\"", err.msg);
+    }
+    int64_t ms = line->ms;
+    pthread_mutex_unlock(&spool->lock);
+    return ms;
+}
+
+bool spool_line_of(struct spool *spool, const char *boot_id, int64_t *ret_ms)
+{
+    bool found = false;
+    pthread_mutex_lock(&spool->lock);
+    for (int i = 0; i < LINES && !found; i++) {
+        found = strcmp(spool->lines[i].boot_id, boot_id) == 0;
+        if (found)
+            *ret_ms = spool->lines[i].ms;
+    }
+    pthread_mutex_unlock(&spool->lock);
+    return found;
 }

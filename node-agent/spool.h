@@ -1,6 +1,7 @@
 /* The agent's one file of its own: observations that the controller has not acknowledged
- * yet, so that evidence survives the agent's death, and the highest revision it was told,
- * so that a controller restored from a copy is noticed even when both were restarted.
+ * yet, so that evidence survives the agent's death, the highest revision it was told,
+ * so that a controller restored from a copy is noticed even when both were restarted, and
+ * how the wall clock of this boot and the one before stood to their boottime.
  * Thread-safe. */
 #ifndef MINICLOUD_AGENT_SPOOL_H
 #define MINICLOUD_AGENT_SPOOL_H
@@ -28,11 +29,19 @@ int spool_add(struct spool *spool, const struct observation *o, struct err *err)
 /* One sync for all that was added. */
 int spool_sync(struct spool *spool, struct err *err);
 
-/* Oldest first, at most SPOOL_BATCH and only what is synced; free with spool_batch_free. */
-struct observation *spool_batch(struct spool *spool, size_t *ret_count);
+/* Oldest first, at most SPOOL_BATCH and only what is synced; free with spool_batch_free.
+ * `ret_more`: there is more than that. */
+struct observation *spool_batch(struct spool *spool, size_t *ret_count, bool *ret_more);
 void spool_batch_free(struct observation *batch, size_t count);
 void spool_acknowledge(struct spool *spool, const char *incarnation, int64_t sequence);
 bool spool_pending(struct spool *spool);
+
+/* The line on which the evidence of a boot lies: what to add to its boottime for the wall clock,
+ * in ms. The first word of a boot holds, until `now_ms`, what the two clocks say at present,
+ * is off by more than 100 ms: then somebody has set the wall clock. */
+int64_t spool_line(struct spool *spool, const char *boot_id, int64_t now_ms);
+/* Also of the boot before; false: not known. */
+bool spool_line_of(struct spool *spool, const char *boot_id, int64_t *ret_ms);
 
 /* Not synced: a power cut also ends everything that an old revision could hurt. */
 void spool_note(struct spool *spool, const char *epoch, int64_t revision, const char *mark);

@@ -14,26 +14,44 @@
 #include "node-agent/network_xml.h"
 #include "node-agent/steps_private.h"
 
-static int witness(const struct step_env *env, const struct facts *f, int kind, int64_t run,
-                   int cause, int64_t at, struct err *err)
+static int witness(const struct step_env *env, const struct facts *f, struct observation o,
+                   struct err *err)
 {
     char id[ID_TEXT_MAX];
     text_copy(id, sizeof id, f->id);
-    struct observation o = {.kind = kind,
-                            .instance = id,
-                            .run = run,
-                            .cause = cause,
-                            .boottime_ms = at,
-                            .vcpus = f->vcpus,
-                            .memory_mib = f->memory_mib,
-                            .disk_gib = f->mark.disk_gib};
+    o.instance = id;
+    o.vcpus = f->vcpus;
+    o.memory_mib = f->memory_mib;
+    o.disk_gib = f->mark.disk_gib;
     return env->witness(env->ctx, &o, err);
 }
 
 int step_witness_start(const struct step_env *env, const struct facts *f, struct err *err)
 {
-    return witness(env, f, OBS_STARTED, f->mark.started, CAUSE_NONE,
-                   env->started_at(env->ctx, f->id), err);
+    struct observation o = {.kind = OBS_STARTED,
+                            .run = f->mark.started,
+                            .boottime_ms = env->started_at(env->ctx, f->id)};
+    return witness(env, f, o, err);
+}
+
+int step_witness_sizes(const struct step_env *env, const struct facts *f, struct err *err)
+{
+    return witness(env, f, (struct observation){.kind = OBS_ALLOCATED}, err);
+}
+
+int step_witness_count(const struct step_env *env, const struct facts *f, struct err *err)
+{
+    struct counters used;
+    int64_t at = clock_boottime_ms();
+    if (env->host.ops->count(env->host.ctx, f->id, &used, err))
+        return -1;
+    struct observation o = {.kind = OBS_COUNTED,
+                            .run = f->mark.started,
+                            .boottime_ms = at,
+                            .cpu_ns = used.cpu_ns,
+                            .ingress_bytes = used.ingress_bytes,
+                            .egress_bytes = used.egress_bytes};
+    return witness(env, f, o, err);
 }
 
 static int set_mark(const struct step_env *env, struct facts *f, const struct mark *mark,
@@ -93,14 +111,16 @@ static void note_definition(const struct situation *s, const struct domain_disk 
     text_copy(f->seed, sizeof f->seed, path_file(disk->seed));
 }
 
-/* The evidence of the disk comes before the definition that names it: were it the other
- * way round, a crash in between would lose it. */
-static int witness_disk(const struct step_env *env, const struct facts *f, const struct mark *mark,
-                        struct err *err)
+/* The evidence of the sizes comes before the definition that has them: were it the other way
+ * round, a crash in between would lose it. */
+static int witness_desired(const struct step_env *env, const struct situation *s,
+                           const struct facts *f, const struct mark *mark, struct err *err)
 {
     struct facts after = *f;
     after.mark = *mark;
-    return witness(env, &after, OBS_ALLOCATED, 0, CAUSE_NONE, 0, err);
+    after.vcpus = s->desired->vcpus;
+    after.memory_mib = s->desired->memory_mib;
+    return step_witness_sizes(env, &after, err);
 }
 
 static int define(const struct step_env *env, struct situation *s, struct facts *f, struct err *err)
@@ -135,7 +155,7 @@ static int define(const struct step_env *env, struct situation *s, struct facts 
                                .console = paths.console.data,
                                .mark = &mark};
     domain_xml(&spec, &xml);
-    if (witness_disk(env, f, &mark, err) ||
+    if (witness_desired(env, s, f, &mark, err) ||
         env->host.ops->define(env->host.ctx, d->id, xml.data, err))
         return -1;
     note_definition(s, &spec.disk, &mark, f);
@@ -155,10 +175,11 @@ static int redefine(const struct step_env *env, struct situation *s, struct fact
                                    .memory_mib = d->memory_mib,
                                    .disk = find_paths(env, s, &paths),
                                    .mark = &mark};
-    bool disk_changes = mark.disk != f->mark.disk || mark.disk_gib != f->mark.disk_gib;
+    bool resized = mark.disk != f->mark.disk || mark.disk_gib != f->mark.disk_gib ||
+                   d->vcpus != f->vcpus || d->memory_mib != f->memory_mib;
     if (env->host.ops->definition(env->host.ctx, d->id, &old, err) ||
         domain_xml_edit(old.data, &change, &xml, err) ||
-        (disk_changes && witness_disk(env, f, &mark, err)) ||
+        (resized && witness_desired(env, s, f, &mark, err)) ||
         env->host.ops->define(env->host.ctx, d->id, xml.data, err))
         return -1;
     /* What it stood on before is swept next. */
@@ -258,10 +279,17 @@ static int record_end(const struct step_env *env, struct situation *s, struct fa
                       struct err *err)
 {
     struct mark mark = f->mark;
+    struct ending ending = {0};
     mark.cause = converge_cause(s);
     mark.ended = mark.started;
-    if (witness(env, f, OBS_STOPPED, mark.started, mark.cause, env->ended_at, err) ||
-        env->witness_sync(env->ctx, err))
+    env->ended(env->ctx, f->id, mark.started, &ending);
+    struct observation o = {.kind = OBS_STOPPED,
+                            .boot_id = ending.boot_id[0] ? ending.boot_id : NULL,
+                            .run = mark.started,
+                            .cause = mark.cause,
+                            .boottime_ms = ending.boottime_ms,
+                            .noticed = ending.noticed};
+    if (witness(env, f, o, err) || env->witness_sync(env->ctx, err))
         return -1;
     return set_mark(env, f, &mark, err);
 }

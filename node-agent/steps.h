@@ -4,6 +4,7 @@
 #define MINICLOUD_AGENT_STEPS_H
 
 #include "node-agent/converge.h"
+#include "node-agent/ends.h"
 #include "node-agent/host.h"
 
 struct step_env {
@@ -13,7 +14,8 @@ struct step_env {
     const char *pool_path, *console_dir;
     const char *qemu_log_dir; /* libvirt's own */
     void *ctx;
-    /* Writes evidence down; boot id and wall clock are filled in, and a boottime of 0. */
+    /* Writes evidence down; the wall clock is filled in, a boottime of 0 and a boot id of NULL
+     * mean the present ones. */
     int (*witness)(void *ctx, struct observation *o, struct err *err);
     /* Everything witnessed is on disk afterwards. */
     int (*witness_sync)(void *ctx, struct err *err);
@@ -22,7 +24,8 @@ struct step_env {
     /* The networks' rules towards the world are in place. */
     int (*nat)(void *ctx, struct err *err);
     int64_t (*started_at)(void *ctx, const char *id);
-    int64_t ended_at; /* when libvirt said that it stopped, 0: it did not */
+    /* What is known of when a run ended. */
+    void (*ended)(void *ctx, const char *id, int64_t run, struct ending *ret);
 };
 
 /* Everything but STEP_NOTHING, _WAIT, _REFUSE and _FETCH, which are the caller's. For
@@ -36,5 +39,9 @@ int step_look(const struct step_env *env, const struct situation *s, bool list, 
               struct err *err);
 /* Writes down that the newest run began. */
 int step_witness_start(const struct step_env *env, const struct facts *facts, struct err *err);
+/* Writes down that it is there, with the sizes that it has. */
+int step_witness_sizes(const struct step_env *env, const struct facts *facts, struct err *err);
+/* Writes down what the newest run has used so far. */
+int step_witness_count(const struct step_env *env, const struct facts *facts, struct err *err);
 
 #endif

@@ -12,6 +12,7 @@
 #include "api/log.h"
 #include "api/mem.h"
 #include "node-agent/agent.h"
+#include "node-agent/evidence.h"
 
 struct watch {
     struct agent *agent;
@@ -53,7 +54,8 @@ static void note_event(struct instance *instance, enum hv_event event)
         instance->shutdown = SHUTDOWN_BY_HOST;
         break;
     case HV_STOPPED:
-        instance->ended_at = clock_boottime_ms();
+        if (instance->ended_at == 0)
+            instance->ended_at = clock_boottime_ms();
         break;
     default:
         break;
@@ -91,6 +93,7 @@ static void on_lost(void *ctx)
 static void on_domain(void *ctx, const struct facts *facts)
 {
     struct agent *agent = ctx;
+    evidence_seen(agent, facts);
     pthread_mutex_lock(&agent->lock);
     struct instance *instance = registry_get(agent, facts->id);
     instance->listed = agent->listing;
@@ -134,6 +137,7 @@ static int list(struct watch *watch, struct err *err)
     registry_each(agent, check_listed, agent);
     registry_tidy(agent);
     pthread_mutex_unlock(&agent->lock);
+    evidence_tidy(agent);
     images_sweep(agent);
     mend_networks(agent, watch->hv);
     mend_rules(agent);

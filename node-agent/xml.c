@@ -136,6 +136,14 @@ xmlNode *xml_next(const xmlNode *node, const char *name)
     return node ? find(node->next, name) : NULL;
 }
 
+xmlNode *xml_child_ns(const xmlNode *node, const char *name, const char *namespace)
+{
+    xmlNode *child = xml_child(node, name);
+    while (child && (!child->ns || strcmp((const char *)child->ns->href, namespace) != 0))
+        child = xml_next(child, name);
+    return child;
+}
+
 static void copy_out(xmlChar *value, char *out, size_t size)
 {
     const char *text = value ? (const char *)value : "";

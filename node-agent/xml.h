@@ -42,6 +42,8 @@ void xml_free(xmlDoc **doc);
 /* First child element of this name (any namespace); NULL when there is none. */
 xmlNode *xml_child(const xmlNode *node, const char *name);
 xmlNode *xml_next(const xmlNode *node, const char *name);
+/* The first of this name in this namespace. */
+xmlNode *xml_child_ns(const xmlNode *node, const char *name, const char *namespace);
 /* Attribute and text content, copied with a bound; "" when missing. */
 void xml_attr(const xmlNode *node, const char *name, char *out, size_t size);
 int64_t xml_attr_i64(const xmlNode *node, const char *name);

@@ -16,6 +16,7 @@
 #include "api/clock.h"
 #include "api/mem.h"
 #include "tests/lib/cloud.h"
+#include "tests/lib/guest.h"
 
 enum { BOOT_MS = 120000 };
 
@@ -57,45 +58,10 @@ static void create(struct cloud *cloud, const char *name, const char *image)
                name, image, user_data);
 }
 
-static char *address_of(struct cloud *cloud, const char *name)
-{
-    autofree char *path = xasprintf("/v1/instances/%s", name);
-    struct answer auto_answer_json shown = cloud_call(cloud, "GET", path, NULL);
-    const char *address = answer_str(&shown, "addresses.0.address");
-    if (!address)
-        cloud_fail("no address: %s", shown.text);
-    return xstrdup(address);
-}
-
-/* What the guest answers; retried by curl itself until it is up. Owned by the caller. */
-static char *ask(struct cloud *cloud, const char *address, const char *path)
-{
-    autofree char *url = xasprintf("http://%s%s", address, path);
-    int status = 0;
-    const char *argv[] = {"curl",
-                          "-sf",
-                          "--max-time",
-                          "5",
-                          "--retry",
-                          "200",
-                          "--retry-delay",
-                          "1",
-                          "--retry-max-time",
-                          "100",
-                          "--retry-all-errors",
-                          url,
-                          NULL};
-    char *text = cloud_host_output(cloud, argv, &status);
-    if (status != 0)
-        cloud_fail("the guest at %s does not answer (curl %d)", url, status);
-    text[strcspn(text, "\n")] = '\0';
-    return text;
-}
-
 static void assert_answers(struct cloud *cloud, const char *address, const char *path,
                            const char *want)
 {
-    autofree char *got = ask(cloud, address, path);
+    autofree char *got = guest_ask(cloud, address, path);
     assert_string_equal(got, want);
 }
 
@@ -166,7 +132,7 @@ static void test_lifecycle__a_guest_lives_from_create_to_delete(void **state)
 {
     struct cloud *cloud = *state;
     create(cloud, "web1", "tiny");
-    autofree char *address = address_of(cloud, "web1");
+    autofree char *address = guest_address(cloud, "web1");
 
     assert_answers(cloud, address, "/", "hello from web1");
     assert_answers(cloud, address, "/cgi-bin/marker", "none");
@@ -209,7 +175,7 @@ static void test_lifecycle__an_image_that_ignores_the_power_button_is_forced(voi
 {
     struct cloud *cloud = *state;
     create(cloud, "mule", "stubborn");
-    autofree char *address = address_of(cloud, "mule");
+    autofree char *address = guest_address(cloud, "mule");
     assert_answers(cloud, address, "/", "hello from mule");
     cloud_done(cloud, "POST", "/v1/instances/mule/stop", "{\"timeout_s\":2}");
     assert_cause(cloud, "mule", "forced");
@@ -220,7 +186,7 @@ static void test_lifecycle__a_guest_that_powers_itself_off_is_seen_within_two_se
 {
     struct cloud *cloud = *state;
     create(cloud, "tired", "tiny");
-    autofree char *address = address_of(cloud, "tired");
+    autofree char *address = guest_address(cloud, "tired");
     assert_answers(cloud, address, "/", "hello from tired");
     assert_answers(cloud, address, "/cgi-bin/off", "bye");
     /* 0.2 s until the guest acts and its own way down are in this figure. */
@@ -236,7 +202,7 @@ static void test_lifecycle__a_guest_ended_by_its_host_is_still_desired_running(v
 {
     struct cloud *cloud = *state;
     create(cloud, "evicted", "tiny");
-    autofree char *address = address_of(cloud, "evicted");
+    autofree char *address = guest_address(cloud, "evicted");
     assert_answers(cloud, address, "/", "hello from evicted");
     struct answer auto_answer_json made = cloud_call(cloud, "GET", "/v1/instances/evicted", NULL);
     autofree char *command =
@@ -257,7 +223,7 @@ static void test_lifecycle__a_reboot_starts_the_guest_once_more(void **state)
 {
     struct cloud *cloud = *state;
     create(cloud, "again", "tiny");
-    autofree char *address = address_of(cloud, "again");
+    autofree char *address = guest_address(cloud, "again");
     assert_answers(cloud, address, "/cgi-bin/mark", "ok");
     cloud_done(cloud, "POST", "/v1/instances/again/reboot", "{\"timeout_s\":60}");
     assert_answers(cloud, address, "/cgi-bin/marker", "kept");
@@ -290,7 +256,7 @@ static void test_lifecycle__two_guests_of_one_image_leave_its_owner_alone(void *
     autofree char *after = cache_owner(cloud);
     assert_string_not_equal(before, "");
     assert_string_equal(before, after);
-    autofree char *address = address_of(cloud, "two");
+    autofree char *address = guest_address(cloud, "two");
     assert_answers(cloud, address, "/", "hello from two");
     cloud_done(cloud, "DELETE", "/v1/instances/one", NULL);
     cloud_done(cloud, "DELETE", "/v1/instances/two", NULL);

@@ -10,8 +10,8 @@
 #include "api/err.h"
 #include "api/http_client.h"
 #include "api/mem.h"
-#include "tests/faults/guest.h"
 #include "tests/faults/kill_plan.h"
+#include "tests/lib/guest.h"
 
 enum { PATIENCE_MS = 90000 };
 

@@ -121,8 +121,8 @@ static void check_evidence(struct life *life)
     sqlite3_busy_timeout(db, 5000);
     int rc = sqlite3_prepare_v2(
         db,
-        "SELECT instance_id || ' run ' || run FROM observation WHERE kind = 0 "
-        "GROUP BY instance_id, run HAVING max(boottime_ms) - min(boottime_ms) > 100",
+        "SELECT resource_id || ' run ' || run FROM observation WHERE kind = 0 "
+        "GROUP BY resource_id, run HAVING max(boottime_ms) - min(boottime_ms) > 100",
         -1, &stmt, NULL);
     if (rc != SQLITE_OK)
         wrong = xstrdup(sqlite3_errmsg(db));

@@ -13,8 +13,8 @@
 
 #include "api/clock.h"
 #include "api/mem.h"
-#include "tests/faults/guest.h"
 #include "tests/lib/cloud.h"
+#include "tests/lib/guest.h"
 
 static int begin(void **state)
 {
@@ -52,22 +52,13 @@ static void delete (struct cloud *cloud, const char *id)
     cloud_done(cloud, "DELETE", path, NULL);
 }
 
-static void libvirtd(struct cloud *cloud, const char *verb)
-{
-    const char *source = getenv("MINICLOUD_SOURCE");
-    autofree char *top = source ? xstrdup(source) : xasprintf("%s/../..", cloud->bin);
-    autofree char *host_ns = xasprintf("%s/packaging/local/host-ns", top);
-    const char *argv[] = {host_ns, verb, cloud->host, NULL};
-    assert_int_equal(proc_run(argv, NULL, NULL, 60000), 0);
-}
-
 enum victim { LIBVIRTD, AGENT, CONTROLLER, VICTIMS };
 static const char *const victim_names[] = {"libvirtd", "the agent", "the controller"};
 
 static void kill_one(struct cloud *cloud, enum victim victim)
 {
     if (victim == LIBVIRTD)
-        libvirtd(cloud, "kill-libvirtd");
+        cloud_libvirtd(cloud, "kill-libvirtd");
     else
         proc_kill(victim == AGENT ? &cloud->agent : &cloud->controller);
 }
@@ -75,7 +66,7 @@ static void kill_one(struct cloud *cloud, enum victim victim)
 static void bring_back(struct cloud *cloud, enum victim victim)
 {
     if (victim == LIBVIRTD)
-        libvirtd(cloud, "start-libvirtd");
+        cloud_libvirtd(cloud, "start-libvirtd");
     else if (victim == AGENT)
         cloud_start_agent(cloud, NULL, NULL);
     else

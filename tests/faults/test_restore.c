@@ -12,8 +12,8 @@
 #include <sqlite3.h>
 
 #include "api/mem.h"
-#include "tests/faults/guest.h"
 #include "tests/lib/cloud.h"
+#include "tests/lib/guest.h"
 
 /* ---- the copy ---- */
 

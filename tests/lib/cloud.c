@@ -207,6 +207,20 @@ void cloud_start_controller(struct cloud *cloud, const char *const env[], const 
 
 /* ---- the host ---- */
 
+/* libvirtd looks for hooks when it starts. */
+static void install_hook(struct cloud *cloud)
+{
+    autofree char *program = xasprintf("%s/cloud-node-agent", cloud->bin);
+    autofree char *state = xasprintf("--state-dir=%s/agent", cloud->dir);
+    autofree char *hooks = xasprintf("--hook-dir=%s/host/etc/hooks/qemu.d", cloud->dir);
+    autofree char *log = xasprintf("%s/host.log", cloud->dir);
+    const char *argv[] = {program, "--install-hook", state, hooks, NULL};
+    if (proc_run(argv, NULL, log, 20000) != 0) {
+        print_end(log);
+        cloud_fail("libvirt's hook could not be installed");
+    }
+}
+
 void cloud_host_up(struct cloud *cloud)
 {
     static int count;
@@ -218,6 +232,7 @@ void cloud_host_up(struct cloud *cloud)
     autofree char *log = xasprintf("%s/host.log", cloud->dir);
     const char *down[] = {program, "down", cloud->host, dir, "--data", NULL};
     guard_run(down);
+    install_hook(cloud);
     const char *up[] = {program, "up", cloud->host, dir, NULL};
     if (proc_run(up, NULL, log, 120000) != 0) {
         print_end(log);
@@ -275,6 +290,19 @@ char *cloud_host_output(struct cloud *cloud, const char *const command[], int *r
     const char *argv[MAX_ARGS];
     host_argv(cloud, host_ns, argv, command);
     return proc_output(argv, ret_status, 60000);
+}
+
+void cloud_libvirtd(struct cloud *cloud, const char *verb)
+{
+    autofree char *host_ns = source_path(cloud->bin, "packaging/local/host-ns");
+    const char *argv[] = {host_ns, verb, cloud->host, NULL};
+    if (proc_run(argv, NULL, NULL, 60000) != 0)
+        cloud_fail("%s failed", verb);
+}
+
+char *cloud_source(const struct cloud *cloud, const char *path)
+{
+    return source_path(cloud->bin, path);
 }
 
 char *cloud_tiny_image(bool stubborn)

@@ -46,6 +46,11 @@ int cloud_try_agent(struct cloud *cloud, const char *const env[], const char *co
 int cloud_on_host(struct cloud *cloud, const char *const argv[], int timeout_ms);
 char *cloud_host_output(struct cloud *cloud, const char *const argv[], int *ret_status);
 
+/* What host-ns can do to the host's libvirtd: "kill-libvirtd", "start-libvirtd". */
+void cloud_libvirtd(struct cloud *cloud, const char *verb);
+/* A path within the sources, owned by the caller. */
+char *cloud_source(const struct cloud *cloud, const char *path);
+
 /* The tiny guest image, built once into build/images/ (or MINICLOUD_IMAGES). Owned by the
  * caller. `stubborn` ignores the power button. */
 char *cloud_tiny_image(bool stubborn);

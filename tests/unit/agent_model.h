@@ -3,6 +3,7 @@
 #ifndef MINICLOUD_TESTS_AGENT_MODEL_H
 #define MINICLOUD_TESTS_AGENT_MODEL_H
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,11 @@ struct model {
     struct model_volume volumes[MODEL_VOLUMES];
     size_t volume_count;
     bool network, lease, image;
-    bool deaf;         /* to the power button */
+    bool deaf;          /* to the power button */
+    bool mute;          /* what it used is not told */
+    atomic_int counted; /* how often that was asked */
+    bool strict;        /* what changes must have been witnessed before */
+    int64_t told_vcpus, told_memory_mib, told_disk_gib, told_stop;
     int ops, crash_at; /* counts both sides of every change; 0: never */
     bool crashed;
     int began[MODEL_RUNS]; /* how often the guest of a run came to life */
@@ -154,6 +159,17 @@ static int model_volume_remove(void *host, const char *name, struct err *err)
     return model_dies(m, err) ? -1 : 0;
 }
 
+/* The last word about its sizes is that they are these. */
+static bool model_told_sizes(const struct model *m, const struct facts *f)
+{
+    bool same = m->domain.defined && f->vcpus == m->domain.vcpus &&
+                f->memory_mib == m->domain.memory_mib &&
+                f->mark.disk_gib == m->domain.mark.disk_gib;
+    return !m->strict || same ||
+           (f->vcpus == m->told_vcpus && f->memory_mib == m->told_memory_mib &&
+            f->mark.disk_gib == m->told_disk_gib);
+}
+
 /* What it names must be whole: half a seed would be a guest without its keys. */
 static int model_define(void *host, const char *id, const char *xml, struct err *err)
 {
@@ -167,6 +183,8 @@ static int model_define(void *host, const char *id, const char *xml, struct err 
     const struct model_volume *disk = model_find(m, f.disk), *seed = model_find(m, f.seed);
     if (!disk || !disk->whole || !seed || !seed->whole || m->domain.power != HOST_OFF)
         return err_set(err, ERR_INVALID, "a definition over what is not there");
+    if (!model_told_sizes(m, &f))
+        return err_set(err, ERR_INVALID, "sizes that nobody was told of");
     m->domain = f;
     free(m->xml);
     m->xml = xstrdup(xml);
@@ -210,6 +228,10 @@ static int model_set_mark(void *host, const char *id, const char *xml, bool live
         return -1;
     if (!f.marked)
         return err_set(err, ERR_INVALID, "no mark in %s", whole);
+    bool records_end =
+        f.mark.ended >= f.mark.started && m->domain.mark.ended < m->domain.mark.started;
+    if (m->strict && records_end && f.mark.ended != m->told_stop)
+        return err_set(err, ERR_INVALID, "an end that nobody was told of");
     m->domain.mark = f.mark;
     m->changes++;
     return model_dies(m, err) ? -1 : 0;
@@ -321,6 +343,17 @@ static int model_undefine(void *host, const char *id, struct err *err)
     return model_dies(m, err) ? -1 : 0;
 }
 
+static int model_count(void *host, const char *id, struct counters *ret, struct err *err)
+{
+    struct model *m = host;
+    (void)id;
+    if (m->mute)
+        return err_set(err, ERR_OPERATION_FAILED, "nothing is told");
+    int counted = ++m->counted;
+    *ret = (struct counters){.cpu_ns = 1000 + counted, .ingress_bytes = 20, .egress_bytes = 30};
+    return 0;
+}
+
 static const struct host_ops model_ops = {
     .look = model_look,
     .disk_make = model_disk_make,
@@ -339,6 +372,7 @@ static const struct host_ops model_ops = {
     .press = model_press,
     .destroy = model_destroy,
     .undefine = model_undefine,
+    .count = model_count,
 };
 
 /* ---- what may be there already ---- */

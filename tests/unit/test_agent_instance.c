@@ -14,6 +14,8 @@
 #include "api/failpoint.h"
 #include "api/log.h"
 #include "node-agent/agent.h"
+#include "node-agent/ends.h"
+#include "node-agent/exits.h"
 #include "node-agent/nat.h"
 #include "tests/lib/bell.h"
 #include "tests/lib/guard.h"
@@ -111,6 +113,9 @@ static int set_up(void **state)
     agent->settings.console_dir = xstrdup("/nonexistent");
     agent->settings.qemu_log_dir = xstrdup("/nonexistent");
     agent->settings.call_deadline = 60000;
+    agent->settings.count_every = 3600000;
+    agent->hv.run_dir = w->dir;
+    agent->ends_path = xasprintf("%s/ends", w->dir);
     agent->info.virt = VIRT_QEMU;
     clock_boot_id(agent->boot_id);
     pthread_mutex_init(&agent->lock, NULL);
@@ -127,8 +132,10 @@ static int set_up(void **state)
                                  .close = close_model,
                                  .run = run_and_ring,
                                  .stuck = instance_stuck};
-    if (spool_open(spool, &agent->spool, &err) || images_new(agent, &err) ||
-        work_new(&work, &agent->workers, &err))
+    struct exits_settings exits = {
+        .run_dir = w->dir, .ends_path = agent->ends_path, .boot_id = agent->boot_id};
+    if (spool_open(spool, &agent->spool, &err) || exits_new(&exits, &agent->exits, &err) ||
+        images_new(agent, &err) || work_new(&work, &agent->workers, &err))
         fail_msg("%s", err.msg);
     *state = w;
     return 0;
@@ -161,6 +168,8 @@ static int tear_down(void **state)
     for (size_t i = 0; i < agent->network_count; i++)
         network_release(&agent->networks[i]);
     free(agent->networks);
+    exits_free(agent->exits);
+    free(agent->ends_path);
     spool_close(agent->spool);
     free(agent->report);
     free(agent->nat);
@@ -440,6 +449,34 @@ static void test_instance__volumes_alone_are_not_lacking_either(void **state)
     assert_int_equal(now(w).observed.state, STATE_STOPPED);
 }
 
+static void test_instance__at_rest_comes_back_by_itself_to_be_counted(void **state)
+{
+    struct world *w = *state;
+    guest_runs_as_desired(w);
+    wait_until(w, i.count_at > 0 && due(w) == i.count_at);
+    pthread_mutex_lock(&w->agent.lock); /* the hour has come */
+    struct instance *instance = registry_find(&w->agent, INSTANCE);
+    instance->count_at = clock_boottime_ms();
+    work_wake_at(w->agent.workers, &instance->work, instance->count_at);
+    pthread_mutex_unlock(&w->agent.lock);
+    wait_until(w, w->model.counted == 1 && due(w) > clock_boottime_ms());
+    assert_int_equal(now(w).observed.state, STATE_RUNNING);
+}
+
+static void test_instance__a_stop_counts_what_was_used_first(void **state)
+{
+    struct world *w = *state;
+    struct desired_instance d = desired_running();
+    guest_runs_as_desired(w);
+    d.power = POWER_STOPPED;
+    d.force = true;
+    d.generation = 2;
+    told(w, &d);
+    wait_until(w, i.observed.state == STATE_STOPPED && i.observed.converged);
+    assert_int_equal(w->model.counted, 1);
+    assert_int_equal(now(w).ended_run, 1);
+}
+
 static void test_mend__puts_back_a_network_that_was_taken_away(void **state)
 {
     struct world *w = *state;
@@ -494,6 +531,8 @@ int main(void)
         TURN(test_instance__what_is_told_as_final_is_tried_again),
         TURN(test_instance__one_that_a_worker_is_busy_with_is_not_lacking_in_a_listing),
         TURN(test_instance__volumes_alone_are_not_lacking_either),
+        TURN(test_instance__at_rest_comes_back_by_itself_to_be_counted),
+        TURN(test_instance__a_stop_counts_what_was_used_first),
         TURN(test_mend__puts_back_a_network_that_was_taken_away),
         TURN(test_mend__applies_the_rules_anew_though_they_did_not_change),
         TURN(test_images__why_a_fetch_failed_is_told_while_it_is_tried_again),

@@ -95,6 +95,14 @@ static int on_witness(void *ctx, struct observation *o, struct err *err)
     return model_dies(ctx, err) ? -1 : 0;
 }
 
+static void on_ended(void *ctx, const char *id, int64_t run, struct ending *ret)
+{
+    (void)ctx;
+    (void)id;
+    (void)run;
+    *ret = (struct ending){.noticed = true};
+}
+
 static int on_sync(void *ctx, struct err *err)
 {
     return model_dies(ctx, err) ? -1 : 0;
@@ -114,7 +122,8 @@ static enum step live(struct site *site, const struct desired_instance *d, struc
                            .qemu_log_dir = site->qemu,
                            .ctx = &site->model,
                            .witness = on_witness,
-                           .witness_sync = on_sync};
+                           .witness_sync = on_sync,
+                           .ended = on_ended};
     size_t before = logs_left(site);
     if (step_look(&env, &s, true, &f, err))
         return STEP_LIST;

@@ -157,6 +157,11 @@ static void want_bigger(struct desired_instance *d)
     d->disk_gib = 20;
     d->name = text("web2");
 }
+static void want_more_memory(struct desired_instance *d)
+{
+    want_stopped(d);
+    d->memory_mib = 2048;
+}
 static void want_bigger_and_run(struct desired_instance *d)
 {
     want_bigger(d);
@@ -191,9 +196,19 @@ static void want_adopted_gone(struct desired_instance *d)
 }
 
 static void (*const wants[])(struct desired_instance *) = {
-    want_running,           want_stopped, want_stopped_by_force, want_next_run,
-    want_next_run_by_force, want_bigger,  want_bigger_and_run,   want_rebuilt,
-    want_rebuilt_stopped,   want_gone,    want_adopted,          want_adopted_gone,
+    want_running,
+    want_stopped,
+    want_stopped_by_force,
+    want_next_run,
+    want_next_run_by_force,
+    want_bigger,
+    want_bigger_and_run,
+    want_rebuilt,
+    want_more_memory,
+    want_rebuilt_stopped,
+    want_gone,
+    want_adopted,
+    want_adopted_gone,
 };
 
 /* ---- the agent ---- */
@@ -201,7 +216,16 @@ static void (*const wants[])(struct desired_instance *) = {
 static int on_witness(void *ctx, struct observation *o, struct err *err)
 {
     struct model *m = ctx;
-    (void)o;
+    if (model_dies(m, err))
+        return -1;
+    if (o->kind == OBS_ALLOCATED) {
+        m->told_vcpus = o->vcpus;
+        m->told_memory_mib = o->memory_mib;
+        m->told_disk_gib = o->disk_gib;
+    } else if (o->kind == OBS_STOPPED) {
+        assert_true(o->noticed);
+        m->told_stop = o->run;
+    }
     return model_dies(m, err) ? -1 : 0;
 }
 
@@ -231,6 +255,14 @@ static int64_t on_started_at(void *ctx, const char *id)
     return 1;
 }
 
+static void on_ended(void *ctx, const char *id, int64_t run, struct ending *ret)
+{
+    (void)ctx;
+    (void)id;
+    (void)run;
+    *ret = (struct ending){.noticed = true};
+}
+
 /* One life of the agent: until nothing is left to do, or it dies. The last decision. */
 static enum step live(struct model *m, const struct desired_instance *d, int64_t *now)
 {
@@ -248,7 +280,8 @@ static enum step live(struct model *m, const struct desired_instance *d, int64_t
                            .witness_sync = on_sync,
                            .network = on_network,
                            .nat = on_nat,
-                           .started_at = on_started_at};
+                           .started_at = on_started_at,
+                           .ended = on_ended};
     auto_err struct err err = {0};
     if (step_look(&env, &s, true, &f, &err))
         return STEP_WAIT;
@@ -333,7 +366,7 @@ static void check_end(struct model *m, const struct desired_instance *d, enum st
  * Whether `first` was reached. */
 static bool run_case(size_t host, size_t want, int first, int second)
 {
-    struct model m = {.image = false};
+    struct model m = {.strict = true};
     struct desired_instance d = desired_running();
     int64_t now = 1000;
     enum step last;

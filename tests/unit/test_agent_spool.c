@@ -23,6 +23,7 @@
 #include "tests/unit/agent_fixture.h"
 
 static char *path;
+static bool more; /* of the last batch */
 
 static int set_up(void **state)
 {
@@ -78,7 +79,7 @@ static void assert_pending(struct spool *spool, const int64_t *runs, size_t coun
 {
     size_t n;
     sync_it(spool);
-    struct observation *batch = spool_batch(spool, &n);
+    struct observation *batch = spool_batch(spool, &n, &more);
     assert_int_equal(n, count);
     for (size_t i = 0; i < n; i++)
         assert_int_equal(batch[i].run, runs[i]);
@@ -89,7 +90,7 @@ static char *incarnation(struct spool *spool)
 {
     size_t n;
     sync_it(spool);
-    struct observation *batch = spool_batch(spool, &n);
+    struct observation *batch = spool_batch(spool, &n, &more);
     assert_true(n > 0);
     char *text_of = xstrdup(batch[0].incarnation);
     spool_batch_free(batch, n);
@@ -112,7 +113,7 @@ static void test_spool__keeps_what_was_not_acknowledged(void **state)
     add(spool, 4);
     size_t n;
     sync_it(spool);
-    struct observation *batch = spool_batch(spool, &n);
+    struct observation *batch = spool_batch(spool, &n, &more);
     assert_int_equal(batch[1].sequence, 4);
     assert_int_equal(batch[1].boottime_ms, 1004);
     assert_int_equal(batch[1].cause, CAUSE_CRASHED);
@@ -127,8 +128,9 @@ static void test_spool__reports_only_what_is_synced(void **state)
     size_t n;
     struct spool *spool = reopen(NULL);
     add(spool, 1);
-    struct observation *batch = spool_batch(spool, &n);
+    struct observation *batch = spool_batch(spool, &n, &more);
     assert_int_equal(n, 0);
+    assert_true(more);
     assert_true(spool_pending(spool));
     spool_batch_free(batch, n);
     assert_pending(spool, (int64_t[]){1}, 1);
@@ -147,7 +149,7 @@ static void test_spool__numbers_go_on_after_everything_was_acknowledged(void **s
     add(spool, 2);
     size_t n;
     sync_it(spool);
-    struct observation *batch = spool_batch(spool, &n);
+    struct observation *batch = spool_batch(spool, &n, &more);
     assert_int_equal(n, 1);
     assert_int_equal(batch[0].sequence, 2);
     spool_batch_free(batch, n);
@@ -193,7 +195,7 @@ static void test_spool__survives_being_torn_at_any_byte(void **state)
         for (int run = 1; run <= 3; run++)
             expected += (int64_t)cut >= ends[run];
         sync_it(spool);
-        struct observation *batch = spool_batch(spool, &n);
+        struct observation *batch = spool_batch(spool, &n, &more);
         assert_int_equal(n, expected);
         spool_batch_free(batch, n);
         add(spool, 9);
@@ -275,6 +277,99 @@ static void test_spool__remembers_the_highest_revision_it_was_told(void **state)
     spool_close(spool);
 }
 
+static void test_spool__keeps_all_that_was_seen(void **state)
+{
+    (void)state;
+    auto_err struct err err = {0};
+    size_t n;
+    struct observation o = {.kind = OBS_COUNTED,
+                            .boot_id = text("boot-1"),
+                            .instance = text(INSTANCE),
+                            .run = 7,
+                            .boottime_ms = 1,
+                            .wall_ms = 2,
+                            .noticed = true,
+                            .cpu_ns = 1LL << 60,
+                            .ingress_bytes = 5,
+                            .egress_bytes = 6};
+    struct spool *spool = reopen(NULL);
+    assert_int_equal(spool_add(spool, &o, &err), 0);
+    spool = reopen(spool);
+    sync_it(spool);
+    struct observation *batch = spool_batch(spool, &n, &more);
+    assert_int_equal(n, 1);
+    assert_false(more);
+    assert_int_equal(batch[0].kind, OBS_COUNTED);
+    assert_true(batch[0].noticed);
+    assert_int_equal(batch[0].cpu_ns, 1LL << 60);
+    assert_int_equal(batch[0].ingress_bytes, 5);
+    assert_int_equal(batch[0].egress_bytes, 6);
+    spool_batch_free(batch, n);
+    spool_close(spool);
+}
+
+/* Written by an agent that did not count. */
+static void test_spool__reads_entries_without_counters(void **state)
+{
+    (void)state;
+    auto_buf struct buf file = {0};
+    auto_err struct err err = {0};
+    static const char *const lines[] = {"S 01900000-0000-7000-8000-0000000000ff 1",
+                                        "O 1 1 boot-1 " INSTANCE " 3 2 10 20 1 128 1"};
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+        uint32_t sum = 2166136261u;
+        for (const char *at = lines[i]; *at; at++)
+            sum = (sum ^ (uint8_t)*at) * 16777619u;
+        buf_printf(&file, "%08x %s\n", sum, lines[i]);
+    }
+    assert_int_equal(file_write("spool", path, file.data, file.len, 0600, &err), 0);
+    struct spool *spool = reopen(NULL);
+    assert_pending(spool, (int64_t[]){3}, 1);
+    spool_close(spool);
+}
+
+static void test_spool__says_when_a_batch_is_not_all(void **state)
+{
+    (void)state;
+    size_t n;
+    struct spool *spool = reopen(NULL);
+    for (int run = 1; run <= SPOOL_BATCH; run++)
+        add(spool, run);
+    sync_it(spool);
+    spool_batch_free(spool_batch(spool, &n, &more), SPOOL_BATCH);
+    assert_int_equal(n, SPOOL_BATCH);
+    assert_false(more);
+    add(spool, SPOOL_BATCH + 1);
+    sync_it(spool);
+    spool_batch_free(spool_batch(spool, &n, &more), SPOOL_BATCH);
+    assert_int_equal(n, SPOOL_BATCH);
+    assert_true(more);
+    spool_close(spool);
+}
+
+static void test_spool__evidence_of_a_boot_lies_on_one_line(void **state)
+{
+    (void)state;
+    enum { HOUR = 3600 * 1000 };
+    int64_t line = 0;
+    struct spool *spool = reopen(NULL);
+    assert_int_equal(spool_line(spool, "boot-1", 1000), 1000);
+    assert_int_equal(spool_line(spool, "boot-1", 1003), 1000); /* two clocks, read one by one */
+    spool = reopen(spool);
+    assert_int_equal(spool_line(spool, "boot-1", 901), 1000);
+    log_set_level(LOG_ERROR + 1);
+    assert_int_equal(spool_line(spool, "boot-1", HOUR), HOUR); /* somebody set the clock */
+    assert_int_equal(spool_line(spool, "boot-1", HOUR - 99), HOUR);
+    assert_int_equal(spool_line(spool, "boot-2", 5000), 5000);
+    spool = reopen(spool);
+    assert_true(spool_line_of(spool, "boot-1", &line));
+    assert_int_equal(line, HOUR);
+    assert_true(spool_line_of(spool, "boot-2", &line));
+    assert_int_equal(line, 5000);
+    assert_false(spool_line_of(spool, "boot-3", &line));
+    spool_close(spool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +383,10 @@ int main(void)
         TEST(test_spool__puts_aside_what_is_no_spool),
         TEST(test_spool__shrinks_when_little_of_it_is_needed),
         TEST(test_spool__remembers_the_highest_revision_it_was_told),
+        TEST(test_spool__keeps_all_that_was_seen),
+        TEST(test_spool__reads_entries_without_counters),
+        TEST(test_spool__says_when_a_batch_is_not_all),
+        TEST(test_spool__evidence_of_a_boot_lies_on_one_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
