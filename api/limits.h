@@ -36,6 +36,10 @@ enum {
     LIMIT_MEMORY_MIB = 4 * 1024 * 1024,
     LIMIT_DISK_GIB = 64 * 1024,
 
+    /* Prices. */
+    LIMIT_PRICES = 100 * 1000, /* also those that ended: whoever rates reads all, 10 MiB */
+    LIMIT_PRICE_MINIMUM_SECONDS = 24 * 3600,
+
     /* Lists and waits. */
     LIMIT_PAGE = 1000,
     LIMIT_PAGE_DEFAULT = 100,
@@ -51,6 +55,7 @@ enum {
     IDEMPOTENCY_KEEP_SECONDS = 24 * 3600,
 };
 
+#define LIMIT_PRICE_NANOS 9000000000000000LL /* 9 million: times any size it fits 128 bits */
 #define LIMIT_IMAGE_BYTES (16LL * 1024 * 1024 * 1024 * 1024) /* ext4's largest file */
 
 #endif

@@ -41,6 +41,8 @@ static const char *by_id(enum access_kind kind)
         return "SELECT key, project_key, 0, NULL FROM operation WHERE id = ?1";
     case ACCESS_NETWORK:
         return "SELECT key, project_key, public, deleted_ms FROM network WHERE id = ?1";
+    case ACCESS_PRICE:
+        return "SELECT key, project_key, project_key IS NULL, deleted_ms FROM price WHERE id = ?1";
     }
     return NULL;
 }
@@ -72,6 +74,7 @@ static const char *by_name(enum access_kind kind)
         return "SELECT key, project_key, 0, NULL FROM token WHERE ifnull(project_key, 0) = ?2"
                " AND name = ?1 AND deleted_ms IS NULL AND node_key IS NULL";
     case ACCESS_OPERATION:
+    case ACCESS_PRICE:
         return NULL;
     case ACCESS_NETWORK:
         return "SELECT key, project_key, public, NULL FROM network"

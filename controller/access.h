@@ -21,6 +21,7 @@ enum access_kind {
     ACCESS_TOKEN,
     ACCESS_OPERATION,
     ACCESS_NETWORK,
+    ACCESS_PRICE, /* public: without a project */
 };
 
 enum access_verb {

@@ -15,13 +15,17 @@
 #include "controller/db.h"
 #include "controller/feed.h"
 #include "controller/handlers.h"
+#include "controller/ledger_months.h"
 #include "controller/metrics.h"
 #include "controller/parts.h"
 #include "controller/pool.h"
+#include "controller/price.h"
 #include "controller/readers.h"
 #include "controller/request.h"
 #include "controller/shares.h"
 #include "controller/tokens.h"
+#include "controller/usage_kept.h"
+#include "controller/vouch.h"
 #include "controller/watch.h"
 #include "controller/writer.h"
 
@@ -33,6 +37,7 @@ void settings_release(struct settings *settings)
     free(settings->listen);
     free(settings->unix_socket);
     free(settings->network_cidr);
+    free(settings->currency);
     *settings = (struct settings){0};
 }
 
@@ -71,6 +76,9 @@ static int start_core(struct app *app, struct err *err)
     app->tokens = tokens_new();
     app->watch = watch_new();
     app->hosts = hosts_new();
+    app->vouchers = vouchers_new();
+    app->months = ledger_months_new();
+    app->kept = usage_kept_new();
     app->feed = feed_new();
     app->shares = shares_new();
     struct writer_settings settings = {
@@ -78,6 +86,7 @@ static int start_core(struct app *app, struct err *err)
         .ballast_path = app->ballast_path,
         .watch = app->watch,
         .tokens = app->tokens,
+        .vouchers = app->vouchers,
         .hosts = app->hosts,
         .hooks = &hosts_hooks,
         .event_keep = app->settings.event_keep,
@@ -114,7 +123,8 @@ static int start_http(struct app *app, struct err *err)
 static int start(struct app *app, struct err *err)
 {
     if (open_data(app, err) != 0 || start_core(app, err) != 0 || bootstrap(app, err) != 0 ||
-        tokens_load(app->tokens, app_reader(app), err) != 0 || image_start(app, err) != 0)
+        price_start(app, err) != 0 || tokens_load(app->tokens, app_reader(app), err) != 0 ||
+        image_start(app, err) != 0 || usage_start(app, err) != 0)
         return -1;
     app->console = console_new(app);
     if (reconcile_start(app, &app->reconcile, err) != 0)
@@ -165,6 +175,8 @@ void app_stop(struct app *app)
         http_server_stop(app->http);
     }
     pool_free(app->pool);
+    if (app->http)
+        usage_stop(app);
     /* The last connection to close tidies the WAL away: the writer's. */
     if (app->readers)
         readers_close(app->readers);
@@ -175,6 +187,9 @@ void app_stop(struct app *app)
     feed_free(app->feed);
     shares_free(app->shares);
     hosts_free(app->hosts);
+    usage_kept_free(app->kept);
+    ledger_months_free(app->months);
+    vouchers_free(app->vouchers);
     watch_free(app->watch);
     tokens_free(app->tokens);
     metrics_free(app->metrics);

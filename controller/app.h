@@ -21,6 +21,9 @@ struct feed;
 struct shares;
 struct reconcile;
 struct console;
+struct vouchers;
+struct ledger_months;
+struct usage_kept;
 
 struct settings {
     char *data_dir;    /* minicloud.db, images/, admin.token, join.token, lock */
@@ -30,8 +33,10 @@ struct settings {
     int64_t operation_timeout_ms; /* deadline of an operation */
     int64_t node_lease_ms;        /* silent after this without a report */
     int64_t event_keep;           /* revisions kept for watchers */
+    int64_t seal_delay_ms;        /* an hour is sealed this long after its end; 0: never */
     int64_t audit_keep_ms;        /* age to which the audit is kept; 0: for ever */
     char *network_cidr;           /* of the network made at first start */
+    char *currency;               /* of all prices; NULL: EUR */
     int log_level;
 };
 
@@ -44,7 +49,10 @@ struct app {
     struct health *health; /* the kept answer of /v1/healthz */
     struct tokens *tokens;
     struct watch *watch;
-    struct hosts *hosts; /* the writer's; nobody else touches it */
+    struct hosts *hosts;          /* the writer's; nobody else touches it */
+    struct vouchers *vouchers;    /* which hosts vouch for what now */
+    struct ledger_months *months; /* sealed months in memory */
+    struct usage_kept *kept;      /* sums of usage whose next page may be asked for */
     struct writer *writer;
     struct pool *pool;           /* threads for file work and long reads */
     struct reconcile *reconcile; /* deadlines, leases */

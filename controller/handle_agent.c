@@ -8,10 +8,12 @@
 #include "controller/app.h"
 #include "controller/console.h"
 #include "controller/handlers.h"
+#include "controller/hosts.h"
 #include "controller/node.h"
 #include "controller/node_desired.h"
 #include "controller/pool.h"
 #include "controller/reconcile.h"
+#include "controller/vouch.h"
 #include "controller/watch.h"
 #include "controller/writer.h"
 
@@ -22,12 +24,43 @@ static void look_for_files(void *ctx)
     reconcile_files(ctx);
 }
 
+/* ---- who vouches ---- */
+
+struct heard_from {
+    struct vouchers *vouchers;
+    struct voucher voucher;
+};
+
+static void vouch(void *ctx)
+{
+    struct heard_from *from = ctx;
+    vouchers_heard(from->vouchers, &from->voucher);
+    free(from);
+}
+
+static void vouch_after_commit(struct tx *tx, struct request *r)
+{
+    const struct host *host = hosts_find(tx->hosts, r->caller.node_key);
+    if (!host)
+        return;
+    struct heard_from *from = xmalloc(sizeof(*from));
+    *from = (struct heard_from){.vouchers = r->app->vouchers,
+                                .voucher = {.node_key = host->key,
+                                            .vouched_ms = host->seen_boottime_ms,
+                                            .boottime_ms = host->pair_boottime_ms,
+                                            .own_ms = host->pair_own_ms,
+                                            .wall_ms = host->pair_wall_ms}};
+    snprintf(from->voucher.boot_id, sizeof(from->voucher.boot_id), "%s", host->boot_id);
+    tx_after_commit(tx, vouch, from, free);
+}
+
 static int observed(struct tx *tx, struct request *r, struct err *err)
 {
     struct node_heard heard;
     if (node_observe(tx, r->caller.node_key, r->input, &heard, err) != 0)
         return -1;
     reconcile_node_seen(r->app->reconcile, r->caller.node_key);
+    vouch_after_commit(tx, r);
     if (heard.freed)
         tx_after_commit(tx, look_for_files, r->app->reconcile, NULL);
     struct json_writer w = request_json(r, 200);

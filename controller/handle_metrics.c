@@ -1,10 +1,33 @@
 /* /metrics: Prometheus text. States are counted from rows when somebody asks. */
 #include "controller/app.h"
 #include "controller/handlers.h"
+#include "controller/ledger.h"
 #include "controller/metrics.h"
 #include "controller/store_metrics.h"
+#include "controller/usage_query.h"
 #include "controller/watch.h"
 #include "controller/writer.h"
+
+/* How far the ledger is, and whether somebody is waited for: what an operator sets alarms on. */
+static int print_usage(struct db *db, struct request *r, struct err *err)
+{
+    struct ledger_moment moment;
+    struct usage_held held;
+    if (ledger_now(r->app, db, &moment, err) != 0 || usage_held(r, db, &moment, &held, err) != 0)
+        return -1;
+    buf_printf(
+        &r->reply,
+        "# HELP minicloud_usage_sealed_until_seconds Up to when usage is sealed, Unix time.\n"
+        "# TYPE minicloud_usage_sealed_until_seconds gauge\n"
+        "minicloud_usage_sealed_until_seconds %lld\n"
+        "# HELP minicloud_usage_measured_until_seconds Up to when hosts vouch for it.\n"
+        "# TYPE minicloud_usage_measured_until_seconds gauge\n"
+        "minicloud_usage_measured_until_seconds %lld\n"
+        "# HELP minicloud_usage_held 1: a clock stepped, and sealing waits to be told.\n"
+        "# TYPE minicloud_usage_held gauge\nminicloud_usage_held %d\n",
+        (long long)(moment.sealed_ms / 1000), (long long)(moment.until_ms / 1000), held.held);
+    return 0;
+}
 
 static int print(struct db *db, struct request *r, struct err *err)
 {
@@ -19,7 +42,7 @@ static int print(struct db *db, struct request *r, struct err *err)
                "# HELP minicloud_revision Newest revision of the log.\n"
                "# TYPE minicloud_revision counter\nminicloud_revision %lld\n",
                watch_count(r->app->watch), (long long)watch_revision(r->app->watch));
-    if (metrics_print_rows(db, out, err) != 0)
+    if (metrics_print_rows(db, out, err) != 0 || print_usage(db, r, err) != 0)
         return -1;
     r->status = 200;
     r->content_type = "text/plain; version=0.0.4";

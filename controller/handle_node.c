@@ -13,6 +13,7 @@
 #include "controller/reconcile.h"
 #include "controller/store_node.h"
 #include "controller/tokens.h"
+#include "controller/vouch.h"
 #include "controller/writer.h"
 
 static const char *const no_params[] = {NULL};
@@ -128,6 +129,7 @@ void handle_node_update(struct request *r)
 
 struct removed {
     struct reconcile *reconcile;
+    struct vouchers *vouchers;
     int64_t node_key;
 };
 
@@ -135,6 +137,7 @@ static void is_removed(void *ctx)
 {
     struct removed *removed = ctx;
     reconcile_node_removed(removed->reconcile, removed->node_key);
+    vouchers_lost(removed->vouchers, removed->node_key);
     reconcile_files(removed->reconcile);
     free(removed);
 }
@@ -150,7 +153,8 @@ static int remove_node(struct tx *tx, struct request *r, struct err *err)
     if (node_remove(tx, &node, force && strcmp(force, "true") == 0, err) != 0)
         return -1;
     struct removed *removed = xmalloc(sizeof(*removed));
-    *removed = (struct removed){.reconcile = r->app->reconcile, .node_key = node.key};
+    *removed = (struct removed){
+        .reconcile = r->app->reconcile, .vouchers = r->app->vouchers, .node_key = node.key};
     tx_after_commit(tx, is_removed, removed, free);
     r->status = 204;
     return 0;

@@ -18,6 +18,18 @@ request_handler handle_key_list, handle_key_create, handle_key_show, handle_key_
 request_handler handle_flavor_list, handle_flavor_create, handle_flavor_show, handle_flavor_delete;
 request_handler handle_operation_list, handle_operation_show;
 
+/* handle_segments.c */
+request_handler handle_instance_usage;
+
+/* handle_ledger.c */
+request_handler handle_usage_verify, handle_usage_confirm;
+
+/* handle_price.c */
+request_handler handle_price_list, handle_price_create, handle_price_show, handle_price_delete;
+
+/* handle_usage.c, usage_now.c, usage_export.c */
+request_handler handle_usage_list, handle_usage_now, handle_usage_export, handle_usage_seals;
+
 /* handle_instance.c */
 request_handler handle_instance_list, handle_instance_create, handle_instance_show,
     handle_instance_update, handle_instance_delete;

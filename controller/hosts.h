@@ -29,6 +29,11 @@ struct host {
     char boot_id[HOST_WORD_MAX], incarnation[HOST_WORD_MAX];
     int64_t sequence;    /* of the last report taken */
     int64_t row_seen_ms; /* last_seen_ms of the row: at most a minute old */
+    /* Until when it has vouched for all that had not ended, by its CLOCK_BOOTTIME. */
+    int64_t seen_boottime_ms;
+    /* The last pair of clocks, its and our CLOCK_BOOTTIME; 0: none since our start. */
+    int64_t pair_boottime_ms, pair_own_ms;
+    int64_t pair_wall_ms; /* its wall clock then */
 };
 
 struct hosts_network {

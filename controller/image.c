@@ -1,5 +1,6 @@
 /* Rules about images. */
 #include "controller/image.h"
+#include "controller/evidence.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -90,6 +91,8 @@ int image_delete(struct tx *tx, struct image *image, struct err *err)
     if (image->state == IMAGE_AWAITING_UPLOAD)
         image->file_gone_ms = tx->now_ms;
     event(tx, image, "deleted");
+    if (image->state == IMAGE_READY && evidence_image(tx, image->id, OBS_GONE, 0, err) != 0)
+        return -1;
     return store_image_update(tx->db, image, err);
 }
 
@@ -105,6 +108,8 @@ int image_set_ready(struct tx *tx, struct image *image, const struct image_conte
     image->virtual_bytes = content->virtual_bytes;
     image->sha256 = content->sha256;
     event(tx, image, "ready");
+    if (evidence_image(tx, image->id, OBS_ALLOCATED, image->size_bytes, err) != 0)
+        return -1;
     return store_image_update(tx->db, image, err);
 }
 

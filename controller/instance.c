@@ -8,6 +8,7 @@
 #include "api/err.h"
 #include "api/json.h"
 #include "api/limits.h"
+#include "controller/evidence.h"
 #include "controller/hosts.h"
 #include "controller/image.h"
 #include "controller/network.h"
@@ -207,8 +208,12 @@ static void release_address(void *ctx, int64_t network_key, int64_t number, cons
 int instance_gone(struct tx *tx, struct instance *instance, struct err *err)
 {
     instance->gone_ms = tx->now_ms;
-    if (!instance->deleted_ms)
+    if (!instance->deleted_ms) {
+        const struct host *host = hosts_find(tx->hosts, instance->node_key);
         instance->deleted_ms = tx->now_ms;
+        if (evidence_deleted(tx, host, instance->id, err) != 0)
+            return -1;
+    }
     instance_event(tx, instance, "deleted", true);
     if (store_instance_set_gone(tx->db, instance, release_address, tx, err) != 0)
         return -1;

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "api/err.h"
+#include "controller/evidence.h"
 #include "controller/hosts.h"
 #include "controller/image.h"
 #include "controller/instance.h"
@@ -46,10 +47,16 @@ int instance_resize(struct tx *tx, struct instance *instance, const struct sizes
     if (may_resize(instance, sizes, err) != 0 ||
         hosts_room(tx->hosts, instance->node_key, &more, err) != 0)
         return -1;
+    if (store_instance_flavor_past(tx->db, instance, err) != 0)
+        return -1;
+    bool same = !more.vcpus && !more.memory_mib && !more.disk_gib;
     hosts_use(tx->hosts, instance->node_key, &more, 0);
     instance->sizes = *sizes;
     instance->flavor_key = flavor_key;
     instance->flavor = flavor;
+    /* A flavor that only has another name is no matter for the host. */
+    if (same && evidence_renamed(tx, instance, err) != 0)
+        return -1;
     if (instance_change(tx, instance, "resize", err) != 0)
         return -1;
     return operation_open(tx, instance, "resize", wish, ret_operation, err);
@@ -88,6 +95,9 @@ int instance_delete(struct tx *tx, struct instance *instance, const struct wish 
     if (!instance->deleted_ms) {
         instance->deleted_ms = tx->now_ms;
         instance->adopt = false; /* a tombstone is not adopted */
+        const struct host *host = hosts_find(tx->hosts, instance->node_key);
+        if (evidence_deleted(tx, host, instance->id, err) != 0)
+            return -1;
         if (instance_change(tx, instance, "delete", err) != 0)
             return -1;
     }

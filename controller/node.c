@@ -8,6 +8,7 @@
 #include "api/err.h"
 #include "api/json.h"
 #include "api/mem.h"
+#include "controller/evidence.h"
 #include "controller/hosts.h"
 #include "controller/instance.h"
 #include "controller/store_instance.h"
@@ -195,6 +196,8 @@ int node_fall_silent(struct tx *tx, int64_t node_key, struct err *err)
         return 0;
     struct host host = *known;
     host.silent = true;
+    if (evidence_host_seen(tx, &host, err) != 0)
+        return -1;
     hosts_put(tx->hosts, &host);
     struct node auto_node node = {0};
     if (store_node_get(tx->db, node_key, &node, err) != 0)
@@ -245,6 +248,9 @@ int node_remove(struct tx *tx, struct node *node, bool force, struct err *err)
                        "node %s still has %zu instances: delete them first, or repeat with "
                        "?force=true when the host is lost, which declares them gone",
                        node->name, keys.count);
+    const struct host *host = hosts_find(tx->hosts, node->key);
+    if (rc == 0 && host)
+        rc = evidence_host_seen(tx, host, err);
     for (size_t i = 0; i < keys.count && rc == 0; i++)
         rc = declare_gone(tx, items[i], err);
     if (rc != 0 || node_forget_quarantine(tx, node->key, err) != 0 ||

@@ -4,6 +4,7 @@
 
 #include "api/err.h"
 #include "api/mem.h"
+#include "controller/evidence.h"
 #include "controller/instance.h"
 #include "controller/instance_observed.h"
 #include "controller/node.h"
@@ -83,8 +84,19 @@ static int observe_one(struct observing *o, struct instance *instance,
         /* What a dead boot's runs came to decides nothing: they begin anew. */
         .judge = !o->new_boot,
         .started_ms = evidence(o->report, seen)};
+    bool is_there = seen->state == STATE_RUNNING || seen->state == STATE_STOPPED ||
+                    seen->state == STATE_CRASHED;
+    if (o->new_boot && is_there &&
+        evidence_still_there(o->tx, o->node_key, o->report, seen, err) != 0)
+        return -1;
     instance->node_silent = false; /* it speaks */
-    return instance_observe(o->tx, instance, seen, &how, &o->wrote, &o->freed, err);
+    bool adopting = instance->adopt;
+    if (instance_observe(o->tx, instance, seen, &how, &o->wrote, &o->freed, err) != 0)
+        return -1;
+    /* What was acknowledged to the database that is no more is not told again. */
+    if (adopting && !instance->adopt && is_there)
+        return evidence_taken_over(o->tx, o->node_key, o->report, seen, err);
+    return 0;
 }
 
 /* 1: own; 0: foreign. */

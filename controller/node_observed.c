@@ -2,7 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/clock.h"
 #include "api/err.h"
+#include "api/log.h"
+#include "controller/evidence.h"
 #include "controller/hosts.h"
 #include "controller/meta.h"
 #include "controller/node.h"
@@ -67,12 +70,29 @@ static int note_replaced(struct tx *tx, const struct host *host, struct err *err
     return store_node_past_add(tx->db, host->key, host->boot_id, host->incarnation, err);
 }
 
+/* 1: new. What only the controller may say is dropped, and what one host says of another's. */
+static int take_observation(struct observing *o, const struct observation *item, struct err *err)
+{
+    int64_t flavor_key, node_key;
+    int known = store_instance_node(o->tx->db, item->instance, &node_key, err);
+    if (known < 0)
+        return -1;
+    if (item->kind > OBS_COUNTED || (known && node_key != o->node_key)) {
+        log_warn("node.evidence", "node_key=%lld instance=%s reason=\"not this host's to say\"",
+                 (long long)o->node_key, item->instance);
+        return 0;
+    }
+    if (store_instance_flavor_of(o->tx->db, item, &flavor_key, err) != 0)
+        return -1;
+    return evidence_add(o->tx, o->node_key, item, flavor_key, err);
+}
+
 /* Oldest first and committed together: the last one acknowledges them all. */
 static int take_observations(struct observing *o, struct node_report_ack *ack, struct err *err)
 {
     const struct observation *items = o->report->observations.items;
     for (size_t i = 0; i < o->report->observations.count; i++) {
-        int new = store_observation_add(o->tx->db, o->node_key, &items[i], o->tx->now_ms, err);
+        int new = take_observation(o, &items[i], err);
         if (new < 0)
             return -1;
         o->wrote |= new > 0;
@@ -129,6 +149,23 @@ static int judge_again(struct observing *o, struct err *err)
     return rc;
 }
 
+/* A report that could not carry all its evidence vouches for nothing new: what it left out may
+ * be an end that came before. */
+static int64_t vouched_ms(const struct node_report *report)
+{
+    return report->more ? 0 : report->boottime_ms;
+}
+
+static void keep_clocks(struct host *host, const struct node_report *report, bool new_boot)
+{
+    int64_t vouched = vouched_ms(report);
+    if (new_boot || vouched > host->seen_boottime_ms)
+        host->seen_boottime_ms = vouched;
+    host->pair_boottime_ms = report->boottime_ms;
+    host->pair_wall_ms = report->wall_ms;
+    host->pair_own_ms = clock_boottime_ms();
+}
+
 /* The table always learns of the report; the row only when there is something to keep. */
 static int keep_facts(struct observing *o, const struct host *before, struct err *err)
 {
@@ -142,6 +179,7 @@ static int keep_facts(struct observing *o, const struct host *before, struct err
     host.silent = false;
     host.reported = true;
     host.sequence = report->sequence;
+    keep_clocks(&host, report, o->new_boot);
     copy(host.version, sizeof(host.version), report->version);
     copy(host.boot_id, sizeof(host.boot_id), report->boot_id);
     copy(host.incarnation, sizeof(host.incarnation), report->incarnation);
@@ -168,7 +206,8 @@ static int take(struct observing *o, const struct host *before, enum order order
                 struct node_heard *heard, struct err *err)
 {
     o->new_boot = order == ORDER_NEW_BOOT;
-    if (order != ORDER_NEXT && note_replaced(o->tx, before, err) != 0)
+    if (order != ORDER_NEXT &&
+        (evidence_host_seen(o->tx, before, err) != 0 || note_replaced(o->tx, before, err) != 0))
         return -1;
     if (node_look_for_restore(o, err) != 0 || take_observations(o, &heard->ack, err) != 0 ||
         node_observe_instances(o, err) != 0)

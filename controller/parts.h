@@ -38,4 +38,9 @@ int network_create_default(struct tx *tx, int64_t project_key, const char *cidr,
 /* At start, before requests: removes what a half upload left behind. */
 int image_start(struct app *app, struct err *err);
 
+/* At start, before requests: our own line of time, and evidence that the images are there. */
+int usage_start(struct app *app, struct err *err);
+/* At the end, when nobody asks any more and the writer still runs: until when hosts vouched. */
+void usage_stop(struct app *app);
+
 #endif

@@ -242,6 +242,19 @@ static void free_files(struct reconcile *reconcile, int64_t now)
     pthread_mutex_lock(&reconcile->lock);
 }
 
+static void seal_hours(struct reconcile *reconcile, int64_t now)
+{
+    if (reconcile->seal_ms > now)
+        return;
+    bool ever = reconcile->app->settings.seal_delay_ms > 0;
+    reconcile->seal_ms = ever ? now + RECONCILE_SEAL_MS : INT64_MAX;
+    if (!ever)
+        return;
+    pthread_mutex_unlock(&reconcile->lock);
+    reconcile_submit_seal(reconcile);
+    pthread_mutex_lock(&reconcile->lock);
+}
+
 /* With the lock held; gives it up while it works. Returns when to look again. */
 static int64_t look(struct reconcile *reconcile)
 {
@@ -250,10 +263,12 @@ static int64_t look(struct reconcile *reconcile)
     end_operations(reconcile, now);
     int64_t next = end_leases(reconcile, now);
     free_files(reconcile, now);
+    seal_hours(reconcile, now);
     pthread_mutex_unlock(&reconcile->lock);
     next = earlier(next, console_expire(reconcile->app->console));
     pthread_mutex_lock(&reconcile->lock);
     next = earlier(next, deadlines_next(&reconcile->operations));
+    next = earlier(next, reconcile->seal_ms);
     return earlier(next, earlier(reconcile->files_ms, reconcile->look_ms));
 }
 
@@ -314,6 +329,7 @@ int reconcile_start(struct app *app, struct reconcile **ret_reconcile, struct er
     reconcile->app = app;
     reconcile->look_ms = reconcile->sleeping_ms = INT64_MAX;
     reconcile->files_ms = 0;
+    reconcile->seal_ms = clock_boottime_ms() + RECONCILE_SEAL_MS;
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -23,6 +23,7 @@ struct reconcile {
     pthread_mutex_t lock; /* everything below */
     pthread_cond_t wake, quiet;
     bool stop;
+    int64_t seal_ms;  /* when to look whether an hour can be sealed */
     int64_t files_ms; /* when to look for image files that are free; INT64_MAX: none are */
     struct deadlines operations;
     struct lease *leases; /* by node_key */
@@ -41,5 +42,8 @@ void reconcile_silent_again(struct reconcile *reconcile, int64_t node_key);
 /* Submit write jobs; false: the writer takes none now. */
 bool reconcile_submit_deadline(struct reconcile *reconcile, int64_t operation_key);
 bool reconcile_submit_silent(struct reconcile *reconcile, int64_t node_key);
+bool reconcile_submit_seal(struct reconcile *reconcile);
+/* How often it is looked whether an hour can be sealed. */
+enum { RECONCILE_SEAL_MS = 60 * 1000 };
 
 #endif

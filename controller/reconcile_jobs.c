@@ -7,11 +7,15 @@
 #include "api/mem.h"
 #include "controller/app.h"
 #include "controller/instance.h"
+#include "controller/ledger_months.h"
+#include "controller/ledger_seal.h"
 #include "controller/node.h"
 #include "controller/operation.h"
 #include "controller/operation_rules.h"
 #include "controller/reconcile_internal.h"
 #include "controller/store_instance.h"
+#include "controller/usage_kept.h"
+#include "controller/vouch.h"
 #include "controller/writer.h"
 
 typedef void retry(struct reconcile *reconcile, int64_t key);
@@ -92,7 +96,27 @@ static int silent_run(struct tx *tx, void *ctx, struct err *err)
     /* A report may have come while this waited. */
     if (!reconcile_lease_over(due->reconcile, due->key))
         return 0;
+    vouchers_lost(due->reconcile->app->vouchers, due->key);
     return node_fall_silent(tx, due->key, err);
+}
+
+static int seal_run(struct tx *tx, void *ctx, struct err *err)
+{
+    const struct due *due = ctx;
+    struct app *app = due->reconcile->app;
+    ledger_months_tidy(app->months);
+    usage_kept_tidy(app->kept);
+    return ledger_seal_due(tx, app->vouchers, app->settings.seal_delay_ms, err) < 0 ? -1 : 0;
+}
+
+static void seal_again(struct reconcile *reconcile, int64_t key)
+{
+    (void)reconcile, (void)key; /* the next tick does */
+}
+
+bool reconcile_submit_seal(struct reconcile *reconcile)
+{
+    return submit(reconcile, 0, seal_again, seal_run);
 }
 
 bool reconcile_submit_silent(struct reconcile *reconcile, int64_t node_key)

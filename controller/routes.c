@@ -35,6 +35,7 @@ const struct route routes[] = {
     CREATE("/v1/instances/{instance}/reboot", "instance.reboot", .handle = handle_instance_reboot),
     CREATE("/v1/instances/{instance}/resize", "instance.resize", .handle = handle_instance_resize),
     CREATE("/v1/instances/{instance}/rebuild", "instance.rebuild", .handle = handle_instance_rebuild),
+    READ("/v1/instances/{instance}/usage", "instance.usage", .handle = handle_instance_usage),
     READ("/v1/instances/{instance}/console", "instance.console", .handle = handle_instance_console),
 
     READ("/v1/images", "image.list", .handle = handle_image_list),
@@ -51,6 +52,18 @@ const struct route routes[] = {
     CREATE("/v1/flavors", "flavor.create", OPERATOR, .handle = handle_flavor_create),
     READ("/v1/flavors/{flavor}", "flavor.show", .handle = handle_flavor_show),
     REMOVE("/v1/flavors/{flavor}", "flavor.delete", OPERATOR, .handle = handle_flavor_delete),
+
+    CREATE("/v1/usage/verify", "usage.verify", OPERATOR, .handle = handle_usage_verify),
+    CREATE("/v1/usage/confirm", "usage.confirm", OPERATOR, .handle = handle_usage_confirm),
+    READ("/v1/prices", "price.list", .handle = handle_price_list),
+    CREATE("/v1/prices", "price.create", OPERATOR, .handle = handle_price_create),
+    READ("/v1/prices/{price}", "price.show", .handle = handle_price_show),
+    REMOVE("/v1/prices/{price}", "price.delete", OPERATOR, .handle = handle_price_delete),
+
+    READ("/v1/usage", "usage.list", .handle = handle_usage_list),
+    READ("/v1/usage/now", "usage.now", .handle = handle_usage_now),
+    READ("/v1/usage/export", "usage.export", .handle = handle_usage_export),
+    READ("/v1/usage/seals", "usage.seals", OPERATOR_SEES, .handle = handle_usage_seals),
 
     READ("/v1/keys", "key.list", .handle = handle_key_list),
     CREATE("/v1/keys", "key.create", .handle = handle_key_create),

@@ -16,9 +16,9 @@ static const char *const migrations[] = {
     "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL, deleted_ms INTEGER) STRICT;"
     "CREATE UNIQUE INDEX project_name ON project(name) WHERE deleted_ms IS NULL;"
 
-    /* A host. `sequence` orders reports within (boot_id, incarnation); `last_seen_ms` is
-     * written at most once a minute: liveness itself is kept in memory; `silent` is written
-     * when a lease ends and when the host is heard again. */
+    /* A host. `sequence` orders reports within (boot_id, incarnation); `last_seen_ms` (and
+     * the host's own boottime then) is written at most once a minute: liveness itself is kept in
+     * memory; `silent` is written when a lease ends and when the host is heard again. */
     "CREATE TABLE node ("
     "  key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
     "  host_uuid TEXT NOT NULL, schedulable INTEGER NOT NULL DEFAULT 1 CHECK (schedulable IN "
@@ -27,7 +27,7 @@ static const char *const migrations[] = {
     "0),"
     "  disk_gib INTEGER NOT NULL CHECK (disk_gib >= 0), virt INTEGER NOT NULL,"
     "  version TEXT, protocol INTEGER NOT NULL, boot_id TEXT, incarnation TEXT,"
-    "  sequence INTEGER NOT NULL DEFAULT 0, last_seen_ms INTEGER,"
+    "  sequence INTEGER NOT NULL DEFAULT 0, last_seen_ms INTEGER, seen_boottime_ms INTEGER,"
     "  silent INTEGER NOT NULL DEFAULT 0 CHECK (silent IN (0,1)),"
     "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL, deleted_ms INTEGER) STRICT;"
     "CREATE UNIQUE INDEX node_name ON node(name) WHERE deleted_ms IS NULL;"
@@ -58,6 +58,38 @@ static const char *const migrations[] = {
     "  disk_gib INTEGER NOT NULL CHECK (disk_gib > 0),"
     "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL, deleted_ms INTEGER) STRICT;"
     "CREATE UNIQUE INDEX flavor_name ON flavor(name) WHERE deleted_ms IS NULL;"
+
+    /* What a unit of a meter costs, from now or later on. It is never changed, so that what is
+     * past keeps its price: it ends (ended_ms; valid_until_ms is the end that was planned), or
+     * is withdrawn before it began (deleted_ms). project_key, flavor_key NULL: any; grain_ms
+     * NULL: billed by what was counted. */
+    "CREATE TABLE price ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    "  meter TEXT NOT NULL CHECK (meter <> 'gap'),"
+    "  project_key INTEGER REFERENCES project(key), flavor_key INTEGER REFERENCES flavor(key),"
+    "  nanos INTEGER NOT NULL CHECK (nanos BETWEEN 0 AND 9000000000000000),"
+    "  grain_ms INTEGER CHECK (grain_ms IN (1000, 60000, 3600000)),"
+    "  minimum_ms INTEGER NOT NULL CHECK (minimum_ms BETWEEN 0 AND 86400000),"
+    "  monthly_cap_nanos INTEGER CHECK (monthly_cap_nanos BETWEEN 1 AND 9000000000000000),"
+    "  valid_from_ms INTEGER NOT NULL CHECK (valid_from_ms >= created_ms),"
+    "  valid_until_ms INTEGER CHECK (valid_until_ms > valid_from_ms),"
+    "  ended_ms INTEGER CHECK (ended_ms >= valid_from_ms),"
+    "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
+    "  deleted_ms INTEGER CHECK (deleted_ms < valid_from_ms),"
+    "  CHECK (grain_ms IS NOT NULL OR minimum_ms = 0),"
+    "  CHECK (ended_ms IS NULL OR deleted_ms IS NULL)) STRICT;"
+    "CREATE TRIGGER price_only_ends BEFORE UPDATE ON price WHEN"
+    "  (NEW.key, NEW.id, NEW.meter, NEW.project_key, NEW.flavor_key, NEW.nanos, NEW.grain_ms,"
+    "   NEW.minimum_ms, NEW.monthly_cap_nanos, NEW.valid_from_ms, NEW.valid_until_ms,"
+    "   NEW.created_ms) IS NOT"
+    "  (OLD.key, OLD.id, OLD.meter, OLD.project_key, OLD.flavor_key, OLD.nanos, OLD.grain_ms,"
+    "   OLD.minimum_ms, OLD.monthly_cap_nanos, OLD.valid_from_ms, OLD.valid_until_ms,"
+    "   OLD.created_ms)"
+    "  OR (OLD.ended_ms IS NOT NULL AND NEW.ended_ms IS NOT OLD.ended_ms)"
+    "  OR (OLD.deleted_ms IS NOT NULL AND NEW.deleted_ms IS NOT OLD.deleted_ms)"
+    "  BEGIN SELECT RAISE(ABORT, 'prices end, and do not change'); END;"
+    "CREATE TRIGGER price_no_delete BEFORE DELETE ON price"
+    "  BEGIN SELECT RAISE(ABORT, 'prices end, and do not go'); END;"
 
     /* The file is images/<id> beside the database, there exactly when state is 1 (ready);
      * it goes when the row is deleted and no instance needs it any more (file_gone_ms). */
@@ -180,20 +212,97 @@ static const char *const migrations[] = {
     "  PRIMARY KEY (token_key, route, value)) STRICT;"
     "CREATE INDEX idempotency_age ON idempotency(created_ms);"
 
-    /* Evidence, append-only; a repeat meets the unique index and changes nothing. */
+    /* Evidence, append-only; a repeat meets the unique index and changes nothing. What the
+     * controller itself witnessed has no incarnation; node_key NULL: on its own machine.
+     * resource_id '': of the machine as a whole. Each row is chained to the one before. */
     "CREATE TABLE observation ("
-    "  key INTEGER PRIMARY KEY AUTOINCREMENT, node_key INTEGER NOT NULL REFERENCES node(key),"
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, node_key INTEGER REFERENCES node(key),"
     "  boot_id TEXT NOT NULL, incarnation TEXT NOT NULL, sequence INTEGER NOT NULL,"
-    "  kind INTEGER NOT NULL, instance_id TEXT NOT NULL, run INTEGER NOT NULL,"
-    "  cause INTEGER NOT NULL, boottime_ms INTEGER NOT NULL, wall_ms INTEGER NOT NULL,"
-    "  vcpus INTEGER NOT NULL, memory_mib INTEGER NOT NULL, disk_gib INTEGER NOT NULL,"
-    "  received_ms INTEGER NOT NULL) STRICT;"
+    "  kind INTEGER NOT NULL, resource_id TEXT NOT NULL, run INTEGER NOT NULL,"
+    "  cause INTEGER NOT NULL, noticed INTEGER NOT NULL, boottime_ms INTEGER NOT NULL,"
+    "  wall_ms INTEGER NOT NULL, vcpus INTEGER NOT NULL, memory_mib INTEGER NOT NULL,"
+    "  disk_gib INTEGER NOT NULL, flavor_key INTEGER REFERENCES flavor(key),"
+    "  bytes INTEGER NOT NULL, cpu_ns INTEGER NOT NULL,"
+    "  ingress_bytes INTEGER NOT NULL, egress_bytes INTEGER NOT NULL,"
+    "  received_ms INTEGER NOT NULL, chain BLOB NOT NULL CHECK (length(chain) = 32)) STRICT;"
     "CREATE UNIQUE INDEX observation_identity"
-    "  ON observation(node_key, incarnation, sequence);"
+    "  ON observation(node_key, incarnation, sequence) WHERE incarnation <> '';"
+    "CREATE INDEX observation_resource ON observation(resource_id, key) WHERE resource_id <> '';"
+    /* Without the samples of counters (kind 4), which are most of all there is. */
+    "CREATE INDEX observation_fact ON observation(resource_id, key)"
+    "  WHERE resource_id <> '' AND kind <> 4;"
+    /* Kinds 0 to 4 are the hosts' own, 5 is seen, 7 is clock (enum observation_kind). */
+    "CREATE INDEX observation_line ON observation(node_key, boot_id, boottime_ms)"
+    "  WHERE kind <= 4;"
+    "CREATE INDEX observation_seen ON observation(node_key, boot_id, boottime_ms)"
+    "  WHERE kind = 5;"
+    "CREATE INDEX observation_counted ON observation(resource_id, node_key, boot_id, boottime_ms)"
+    "  WHERE kind = 4;"
+    "CREATE INDEX observation_last_seen ON observation(node_key, key) WHERE kind = 5;"
+    "CREATE INDEX observation_clock ON observation(node_key, boot_id, key) WHERE kind = 7;"
     "CREATE TRIGGER observation_no_update BEFORE UPDATE ON observation"
     "  BEGIN SELECT RAISE(ABORT, 'observations are append-only'); END;"
     "CREATE TRIGGER observation_no_delete BEFORE DELETE ON observation"
-    "  BEGIN SELECT RAISE(ABORT, 'observations are append-only'); END;",
+    "  BEGIN SELECT RAISE(ABORT, 'observations are append-only'); END;"
+
+    /* Which flavor an instance was of, before a resize changed it: evidence knows sizes only. */
+    "CREATE TABLE instance_flavor_past ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  instance_key INTEGER NOT NULL REFERENCES instance(key), vcpus INTEGER NOT NULL,"
+    "  memory_mib INTEGER NOT NULL, flavor_key INTEGER REFERENCES flavor(key)) STRICT;"
+    "CREATE INDEX instance_flavor_past_of ON instance_flavor_past(instance_key, key);"
+
+    /* A seal: the moment up to which the ledger speaks, and the last evidence it knew; of that
+     * from news_key on speaks of later time as well. The chains are those of the newest rows
+     * then. */
+    "CREATE TABLE seal ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, until_ms INTEGER NOT NULL UNIQUE,"
+    "  observation_key INTEGER NOT NULL, observation_chain BLOB NOT NULL,"
+    "  news_key INTEGER NOT NULL,"
+    "  segment_ordinal INTEGER NOT NULL, segment_chain BLOB NOT NULL,"
+    "  sealed_ms INTEGER NOT NULL, chain BLOB NOT NULL CHECK (length(chain) = 32)) STRICT;"
+    "CREATE TRIGGER seal_no_update BEFORE UPDATE ON seal"
+    "  BEGIN SELECT RAISE(ABORT, 'seals are append-only'); END;"
+    "CREATE TRIGGER seal_no_delete BEFORE DELETE ON seal"
+    "  BEGIN SELECT RAISE(ABORT, 'seals are append-only'); END;"
+
+    /* The ledger (segment.h). An open row may be closed, once; nothing else of a row changes
+     * ever. `ordinal`: its place in the chain, given when it closes. */
+    "CREATE TABLE segment ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, ordinal INTEGER UNIQUE, seal_key INTEGER NOT NULL,"
+    "  close_seal_key INTEGER, kind INTEGER NOT NULL, sign INTEGER NOT NULL CHECK (sign IN (-1,1)),"
+    "  reverses INTEGER REFERENCES segment(key),"
+    "  corrects_until_ms INTEGER NOT NULL,"
+    "  resource INTEGER NOT NULL, resource_key INTEGER NOT NULL,"
+    "  project_key INTEGER NOT NULL REFERENCES project(key),"
+    "  node_key INTEGER REFERENCES node(key), flavor_key INTEGER REFERENCES flavor(key),"
+    "  run INTEGER NOT NULL, start_ms INTEGER NOT NULL, origin_ms INTEGER NOT NULL,"
+    "  end_ms INTEGER, verified INTEGER NOT NULL, amount0 INTEGER NOT NULL,"
+    "  amount1 INTEGER NOT NULL, amount2 INTEGER NOT NULL, chain BLOB,"
+    "  CHECK (end_ms > start_ms), CHECK ((sign = -1) = (reverses IS NOT NULL)),"
+    "  CHECK ((end_ms IS NULL) = (ordinal IS NULL)),"
+    "  CHECK ((end_ms IS NULL) = (chain IS NULL)),"
+    "  CHECK ((end_ms IS NULL) = (close_seal_key IS NULL))) STRICT;"
+    "CREATE INDEX segment_time ON segment(start_ms);"
+    "CREATE INDEX segment_project ON segment(project_key, start_ms);"
+    /* Counters (kind 4) have rows for every hour, and of the old ones nobody asks. */
+    "CREATE INDEX segment_resource ON segment(resource, resource_key, start_ms) WHERE kind <> 4;"
+    "CREATE INDEX segment_counted ON segment(resource, resource_key, start_ms) WHERE kind = 4;"
+    "CREATE INDEX segment_open ON segment(node_key) WHERE end_ms IS NULL;"
+    "CREATE INDEX segment_closed ON segment(close_seal_key);"
+    "CREATE UNIQUE INDEX segment_reversed ON segment(reverses) WHERE reverses IS NOT NULL;"
+    "CREATE TRIGGER segment_no_update BEFORE UPDATE ON segment WHEN OLD.end_ms IS NOT NULL"
+    "  OR NEW.key <> OLD.key OR NEW.seal_key <> OLD.seal_key OR NEW.kind <> OLD.kind"
+    "  OR NEW.sign <> OLD.sign OR NEW.corrects_until_ms <> OLD.corrects_until_ms"
+    "  OR NEW.resource <> OLD.resource OR NEW.resource_key <> OLD.resource_key"
+    "  OR NEW.project_key <> OLD.project_key OR NEW.node_key IS NOT OLD.node_key"
+    "  OR NEW.flavor_key IS NOT OLD.flavor_key OR NEW.run <> OLD.run"
+    "  OR NEW.start_ms <> OLD.start_ms OR NEW.origin_ms <> OLD.origin_ms"
+    "  OR NEW.amount0 <> OLD.amount0 OR NEW.amount1 <> OLD.amount1"
+    "  OR NEW.amount2 <> OLD.amount2"
+    "  BEGIN SELECT RAISE(ABORT, 'segments are append-only'); END;"
+    "CREATE TRIGGER segment_no_delete BEFORE DELETE ON segment"
+    "  BEGIN SELECT RAISE(ABORT, 'segments are append-only'); END;",
 };
 
 const char *const *schema_migrations(int *ret_count)

@@ -15,7 +15,8 @@ static int load_nodes(struct hosts *hosts, struct db *db, struct err *err)
 {
     struct stmt auto_stmt *stmt =
         db_stmt(db, "SELECT key, id, name, cpus, memory_mib, disk_gib, schedulable, silent, virt,"
-                    " version, boot_id, incarnation, sequence, last_seen_ms FROM node"
+                    " version, boot_id, incarnation, sequence, last_seen_ms,"
+                    " seen_boottime_ms FROM node"
                     " WHERE deleted_ms IS NULL ORDER BY key");
     int rc;
     while ((rc = stmt_step(stmt, err)) == 1) {
@@ -28,6 +29,7 @@ static int load_nodes(struct hosts *hosts, struct db *db, struct err *err)
             .virt = (int)stmt_i64(stmt, 8),
             .sequence = stmt_i64(stmt, 12),
             .row_seen_ms = stmt_i64(stmt, 13),
+            .seen_boottime_ms = stmt_i64(stmt, 14),
         };
         copy(host.id, sizeof(host.id), stmt_text(stmt, 1));
         copy(host.name, sizeof(host.name), stmt_text(stmt, 2));

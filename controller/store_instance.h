@@ -24,6 +24,16 @@ int store_instance_find(struct db *db, const char *id, struct instance *ret_inst
 int store_instance_generation(struct db *db, const char *id, int64_t *ret_generation,
                               struct err *err);
 
+/* Which flavor the sizes in a piece of evidence are of: the present one or one from before a
+ * resize; 0: none, or it tells no sizes. */
+struct observation;
+int store_instance_flavor_of(struct db *db, const struct observation *observation,
+                             int64_t *ret_flavor_key, struct err *err);
+/* On which node it is, or was. 1: known; 0: no such instance; -1. */
+int store_instance_node(struct db *db, const char *id, int64_t *ret_node_key, struct err *err);
+/* Remembers the present flavor for evidence that comes after it has changed. */
+int store_instance_flavor_past(struct db *db, const struct instance *instance, struct err *err);
+
 /* Zero or NULL: any. */
 struct instance_filter {
     int64_t project_key, node_key, image_key;

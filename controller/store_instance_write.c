@@ -1,5 +1,6 @@
 /* Writing instances. */
 #include "api/err.h"
+#include "api/node_protocol.h"
 #include "controller/db.h"
 #include "controller/store_instance.h"
 
@@ -126,4 +127,42 @@ int store_instance_set_gone(struct db *db, const struct instance *instance,
     if (rc < 0 || stmt_run(stmt, err) != 0 || drop_seed(db, instance->key, err) != 0)
         return -1;
     return release_interfaces(db, instance, err);
+}
+
+int store_instance_flavor_past(struct db *db, const struct instance *instance, struct err *err)
+{
+    struct stmt auto_stmt *stmt =
+        db_stmt(db, "INSERT INTO instance_flavor_past (instance_key, vcpus, memory_mib, flavor_key)"
+                    " VALUES (?, ?, ?, ?)");
+    stmt_bind(stmt, "iiiz", instance->key, instance->sizes.vcpus, instance->sizes.memory_mib,
+              instance->flavor_key);
+    return stmt_run(stmt, err);
+}
+
+int store_instance_node(struct db *db, const char *id, int64_t *ret_node_key, struct err *err)
+{
+    struct stmt auto_stmt *stmt = db_stmt(db, "SELECT node_key FROM instance WHERE id = ?");
+    stmt_bind(stmt, "t", id);
+    int rc = stmt_step(stmt, err);
+    *ret_node_key = rc == 1 ? stmt_i64(stmt, 0) : 0;
+    return rc;
+}
+
+int store_instance_flavor_of(struct db *db, const struct observation *observation,
+                             int64_t *ret_flavor_key, struct err *err)
+{
+    *ret_flavor_key = 0;
+    if (observation->kind != OBS_STARTED && observation->kind != OBS_ALLOCATED)
+        return 0;
+    struct stmt auto_stmt *stmt = db_stmt(
+        db, "SELECT flavor_key, 0 FROM instance WHERE id = ?1 AND vcpus = ?2 AND memory_mib = ?3"
+            " UNION ALL SELECT p.flavor_key, p.key FROM instance_flavor_past p"
+            " JOIN instance i ON i.key = p.instance_key"
+            " WHERE i.id = ?1 AND p.vcpus = ?2 AND p.memory_mib = ?3 ORDER BY 2 DESC");
+    stmt_bind(stmt, "tii", observation->instance, observation->vcpus, observation->memory_mib);
+    int rc;
+    /* The present one comes last, and counts. */
+    while ((rc = stmt_step(stmt, err)) == 1)
+        *ret_flavor_key = stmt_i64(stmt, 0);
+    return rc;
 }

@@ -162,11 +162,12 @@ int store_node_set_report(struct db *db, const struct host *host, int64_t revisi
     struct stmt auto_stmt *stmt =
         db_stmt(db, "UPDATE node SET cpus = ?, memory_mib = ?, disk_gib = ?, virt = ?,"
                     " version = ?, boot_id = ?, incarnation = ?, sequence = ?, last_seen_ms = ?,"
+                    " seen_boottime_ms = ?,"
                     " silent = ?, revision = coalesce(?, revision) WHERE key = ?");
-    stmt_bind(stmt, "iiiitttiiizi", host->capacity.vcpus, host->capacity.memory_mib,
+    stmt_bind(stmt, "iiiitttiiiizi", host->capacity.vcpus, host->capacity.memory_mib,
               host->capacity.disk_gib, (int64_t)host->virt, host->version, host->boot_id,
-              host->incarnation, host->sequence, host->row_seen_ms, (int64_t)host->silent, revision,
-              host->key);
+              host->incarnation, host->sequence, host->row_seen_ms, host->seen_boottime_ms,
+              (int64_t)host->silent, revision, host->key);
     return stmt_run(stmt, err);
 }
 
@@ -199,23 +200,6 @@ int store_node_past_has(struct db *db, int64_t node_key, const char *boot_id,
                     " AND (incarnation = ?3 OR ?2 <> ?4) LIMIT 1");
     stmt_bind(stmt, "ittt", node_key, boot_id, incarnation, current_boot);
     return stmt_step(stmt, err);
-}
-
-int store_observation_add(struct db *db, int64_t node_key, const struct observation *observation,
-                          int64_t now_ms, struct err *err)
-{
-    struct stmt auto_stmt *stmt = db_stmt(
-        db, "INSERT OR IGNORE INTO observation (node_key, boot_id, incarnation, sequence, kind,"
-            " instance_id, run, cause, boottime_ms, wall_ms, vcpus, memory_mib, disk_gib,"
-            " received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-    stmt_bind(stmt, "ittiitiiiiiiii", node_key, observation->boot_id, observation->incarnation,
-              observation->sequence, (int64_t)observation->kind, observation->instance,
-              observation->run, (int64_t)observation->cause, observation->boottime_ms,
-              observation->wall_ms, observation->vcpus, observation->memory_mib,
-              observation->disk_gib, now_ms);
-    if (stmt_run(stmt, err) != 0)
-        return -1;
-    return db_changes(db) > 0;
 }
 
 int store_instance_adopt_all(struct db *db, int64_t revision, struct err *err)

@@ -1,4 +1,4 @@
-/* Rows of nodes: their reports' order, quarantined domains and evidence. */
+/* Rows of nodes: their reports' order, quarantined domains. */
 #ifndef MINICLOUD_CONTROLLER_STORE_NODE_H
 #define MINICLOUD_CONTROLLER_STORE_NODE_H
 
@@ -38,10 +38,6 @@ int store_node_past_add(struct db *db, int64_t node_key, const char *boot_id,
 /* 1: this pair, or this boot when it is not `current_boot`, was replaced before. 0, -1. */
 int store_node_past_has(struct db *db, int64_t node_key, const char *boot_id,
                         const char *incarnation, const char *current_boot, struct err *err);
-
-/* 1: new; 0: a repeat; -1. */
-int store_observation_add(struct db *db, int64_t node_key, const struct observation *observation,
-                          int64_t now_ms, struct err *err);
 
 /* ---- quarantine (store_quarantine.c) ---- */
 

@@ -2,6 +2,7 @@
 #include "controller/store_noun.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "api/err.h"
 #include "controller/db.h"
@@ -13,7 +14,7 @@ const char *noun_name(enum access_kind kind)
         [ACCESS_FLAVOR] = "flavor",     [ACCESS_KEY] = "key",
         [ACCESS_NODE] = "node",         [ACCESS_PROJECT] = "project",
         [ACCESS_TOKEN] = "token",       [ACCESS_OPERATION] = "operation",
-        [ACCESS_NETWORK] = "network",
+        [ACCESS_NETWORK] = "network",   [ACCESS_PRICE] = "price",
     };
     return names[kind];
 }
@@ -53,8 +54,18 @@ static const char *identity_sql(enum access_kind kind)
         return "SELECT id, kind, project_key, revision, NULL FROM operation WHERE key = ?";
     case ACCESS_NETWORK:
         return "SELECT id, name, project_key, revision, deleted_ms FROM network WHERE key = ?";
+    case ACCESS_PRICE:
+        return "SELECT id, meter, project_key, revision, deleted_ms FROM price WHERE key = ?";
     }
     return NULL;
+}
+
+/* Pages of usage name thousands of rows: no printf. */
+static void copy_text(char *to, size_t size, const char *text)
+{
+    size_t len = strnlen(text, size - 1);
+    memcpy(to, text, len);
+    to[len] = '\0';
 }
 
 int noun_row(struct db *db, enum access_kind kind, int64_t key, struct noun_row *ret_row,
@@ -65,8 +76,8 @@ int noun_row(struct db *db, enum access_kind kind, int64_t key, struct noun_row 
     int rc = stmt_step(stmt, err);
     if (rc <= 0)
         return rc < 0 ? -1 : noun_missing(err, kind);
-    snprintf(ret_row->id, sizeof(ret_row->id), "%s", stmt_text(stmt, 0));
-    snprintf(ret_row->name, sizeof(ret_row->name), "%s", stmt_text(stmt, 1));
+    copy_text(ret_row->id, sizeof(ret_row->id), stmt_text(stmt, 0));
+    copy_text(ret_row->name, sizeof(ret_row->name), stmt_text(stmt, 1));
     ret_row->project_key = stmt_i64(stmt, 2);
     ret_row->revision = stmt_i64(stmt, 3);
     ret_row->deleted = !stmt_null(stmt, 4);

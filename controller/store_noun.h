@@ -44,6 +44,7 @@ struct noun_filter {
     int64_t project_key;
     const char *name;
     int64_t role;
+    const char *meter; /* of prices */
 };
 
 /* Each writes an object, or the items of a list, and returns the ETag's revision. */

@@ -239,8 +239,11 @@ int writer_start(const struct writer_settings *settings, struct writer **ret_wri
         writer_free(w);
         return -1;
     }
-    w->tx =
-        (struct tx){.db = w->db, .writer = w, .hosts = settings->hosts, .tokens = settings->tokens};
+    w->tx = (struct tx){.db = w->db,
+                        .writer = w,
+                        .hosts = settings->hosts,
+                        .tokens = settings->tokens,
+                        .vouchers = settings->vouchers};
     if (pthread_create(&w->thread, NULL, writer_main, w) != 0) {
         writer_free(w);
         return err_set(err, ERR_INTERNAL, "cannot start the writer's thread");

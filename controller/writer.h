@@ -20,15 +20,17 @@ struct err;
 struct hosts;
 struct watch;
 struct tokens;
+struct vouchers;
 struct writer;
 
 /* What a job works with; only valid inside its `run`. */
 struct tx {
     struct db *db;
     struct writer *writer;
-    struct hosts *hosts;   /* the placement table, see hosts.h */
-    struct tokens *tokens; /* the table that requests are authenticated against */
-    int64_t now_ms;        /* wall clock of the group */
+    struct hosts *hosts;       /* the placement table, see hosts.h */
+    struct tokens *tokens;     /* the table that requests are authenticated against */
+    struct vouchers *vouchers; /* our own line of time, see vouch.h; NULL: none */
+    int64_t now_ms;            /* wall clock of the group */
     /* The same for ages: never ahead of the time that has passed since the start, so that a
      * clock that jumps forward makes nothing old. */
     int64_t aged_ms;
@@ -62,7 +64,8 @@ struct writer_settings {
     const char *ballast_path; /* NULL: none */
     struct watch *watch;
     struct tokens *tokens;
-    struct hosts *hosts; /* NULL: none; else `hooks` too */
+    struct vouchers *vouchers; /* NULL: none */
+    struct hosts *hosts;       /* NULL: none; else `hooks` too */
     const struct hosts_hooks *hooks;
     int64_t event_keep;    /* revisions kept, 0: all */
     int64_t audit_keep_ms; /* age to which the audit is kept, 0: all */

@@ -1,0 +1,88 @@
+/* /v1/usage/verify, /v1/usage/confirm: what operators do with the ledger itself. */
+#include <string.h>
+
+#include "api/limits.h"
+#include "api/mem.h"
+#include "api/wire_table.h"
+#include "controller/access.h"
+#include "controller/app.h"
+#include "controller/handlers.h"
+#include "controller/ledger_verify.h"
+#include "controller/vouch.h"
+#include "controller/writer.h"
+
+static const char *const no_params[] = {NULL};
+
+/* ---- verify ---- */
+
+static int verify(struct db *db, struct request *r, struct err *err)
+{
+    struct ledger_verdict verdict;
+    if (ledger_verify(db, &verdict, err) != 0)
+        return -1;
+    struct json_writer w = request_json(r, 200);
+    json_open(&w, NULL, '{');
+    json_put_bool(&w, "verified", !verdict.difference[0]);
+    json_put_str(&w, "difference", verdict.difference[0] ? verdict.difference : NULL);
+    json_put_i64(&w, "seals", verdict.seals);
+    json_put_i64(&w, "segments", verdict.segments);
+    json_put_i64(&w, "observations", verdict.observations);
+    if (verdict.sealed_ms)
+        json_put_time(&w, "sealed_until", verdict.sealed_ms);
+    else
+        json_put_str(&w, "sealed_until", NULL);
+    json_put_str(&w, "chain", verdict.chain);
+    json_close(&w, '}');
+    return 0;
+}
+
+void handle_usage_verify(struct request *r)
+{
+    auto_err struct err err = {0};
+    if (request_only(r, no_params, &err) == 0)
+        request_pool(r, verify);
+    else
+        request_fail(r, &err);
+}
+
+/* ---- confirm ---- */
+
+enum { CLOCK_KEEP, CLOCK_TAKE };
+static const char *const clock_names[] = {"keep", "take", NULL};
+
+struct usage_confirm {
+    char *node;
+    int clock;
+};
+
+#define STRUCT usage_confirm
+static const struct wire_field usage_confirm_fields[] = {
+    W_STR(node, LIMIT_NAME), W_ENUM(clock, clock_names, .flags = WIRE_REQUIRED)};
+static const struct wire_struct usage_confirm_wire = WIRE_STRUCT(usage_confirm);
+#undef STRUCT
+
+static int confirm(struct tx *tx, struct request *r, struct err *err)
+{
+    const struct usage_confirm *in = r->input;
+    int64_t node_key = 0;
+    if (request_only(r, no_params, err) != 0)
+        return -1;
+    if (in->node &&
+        access_row(tx->db, &r->caller, ACCESS_SEE, ACCESS_NODE, 0, in->node, &node_key, err) != 0)
+        return -1;
+    if (vouchers_confirm(r->app->vouchers, tx, node_key, in->clock == CLOCK_TAKE, err) != 0)
+        return -1;
+    tx_event(tx,
+             &(struct event_row){.kind = "usage",
+                                 .id = in->node ? in->node : "controller",
+                                 .name = in->node,
+                                 .what = in->clock == CLOCK_TAKE ? "clock:take" : "clock:keep"});
+    r->status = 204;
+    return 0;
+}
+
+void handle_usage_confirm(struct request *r)
+{
+    if (request_decode(r, &usage_confirm_wire) == 0)
+        request_write(r, confirm);
+}

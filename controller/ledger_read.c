@@ -1,0 +1,236 @@
+/* The ledger as of a moment: sealed rows, and behind them what the evidence says of the time
+ * since; see ledger.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/clock.h"
+#include "api/err.h"
+#include "api/mem.h"
+#include "controller/app.h"
+#include "controller/db.h"
+#include "controller/ledger.h"
+#include "controller/ledger_advance.h"
+#include "controller/ledger_months.h"
+#include "controller/store_segment.h"
+#include "controller/vouch.h"
+
+/* ---- the present moment ---- */
+
+/* Who is far off our own time holds up no answer: of what runs there only that counts which
+ * was written down. */
+static int least_vouched(struct vouchers *vouchers, struct evidence *evidence, int64_t *until_ms,
+                         struct err *err)
+{
+    size_t count;
+    autofree struct voucher *all = vouchers_all(vouchers, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct boot *boot = evidence_boot(evidence, all[i].node_key, all[i].boot_id, err);
+        if (!boot)
+            return -1;
+        int64_t vouched = boot->line_ms + all[i].vouched_ms;
+        int64_t off =
+            boot->line_ms + all[i].boottime_ms - (vouchers_line(vouchers) + all[i].own_ms);
+        if (boot->line_ms && vouched < *until_ms && off >= -VOUCH_STEP_MS)
+            *until_ms = vouched;
+    }
+    return 0;
+}
+
+int ledger_now(struct app *app, struct db *db, struct ledger_moment *ret_moment, struct err *err)
+{
+    struct seal seal;
+    uint8_t chain[SHA256_BYTES];
+    *ret_moment = (struct ledger_moment){.revision = app_revision(app)};
+    if (store_seal_last(db, &seal, err) < 0 ||
+        evidence_head(db, &ret_moment->observation_key, chain, err) != 0)
+        return -1;
+    ret_moment->seal_key = seal.key;
+    ret_moment->sealed_ms = seal.until_ms;
+    ret_moment->until_ms = vouchers_now(app->vouchers);
+    struct evidence *evidence = evidence_at(db, ret_moment->observation_key, 0, NULL, NULL);
+    int rc = least_vouched(app->vouchers, evidence, &ret_moment->until_ms, err);
+    evidence_free(evidence);
+    if (ret_moment->until_ms < seal.until_ms)
+        ret_moment->until_ms = seal.until_ms;
+    return rc;
+}
+
+/* ---- reading ---- */
+
+struct reading {
+    const struct ledger_moment *moment;
+    const struct ledger_filter *filter;
+    const struct changes *changes; /* since the seal; closing ones sorted by key */
+    size_t closing;                /* how many of them close a row */
+    segment_each *each;
+    void *ctx;
+};
+
+static bool wanted(const struct reading *r, const struct segment *segment)
+{
+    const struct ledger_filter *f = r->filter;
+    return segment->start_ms < f->to_ms && segment->end_ms > f->from_ms &&
+           (!f->project_key || f->project_key == segment->project_key) &&
+           (!f->kinds || f->kinds & 1u << segment->kind);
+}
+
+static const struct segment *closing_of(const struct reading *r, int64_t key)
+{
+    size_t low = 0, high = r->closing;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int64_t at = r->changes->items[middle].segment.key;
+        if (at == key)
+            return &r->changes->items[middle].segment;
+        if (at < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+/* What a correction says of the time behind the watermark that it was made at is none. */
+static void tell(const struct reading *r, const struct segment *segment)
+{
+    struct segment part = *segment;
+    bool both =
+        part.correction && part.kind != SEGMENT_COUNTED && part.corrects_until_ms < part.end_ms;
+    if (both) {
+        part.end_ms = part.corrects_until_ms;
+        part.open = false;
+        part.verified = true;
+        if (wanted(r, &part))
+            r->each(r->ctx, &part);
+        part = *segment;
+        part.start_ms = part.corrects_until_ms;
+        part.correction = false;
+    }
+    if (wanted(r, &part))
+        r->each(r->ctx, &part);
+}
+
+static void read_sealed(void *ctx, const struct segment *row)
+{
+    const struct reading *r = ctx;
+    if (!row->open) {
+        tell(r, row);
+        return;
+    }
+    struct segment segment = *row;
+    const struct segment *closing = closing_of(r, row->key);
+    segment.end_ms = closing ? closing->end_ms : r->moment->until_ms;
+    segment.verified = closing ? closing->verified : true;
+    segment.open = !closing;
+    if (segment.end_ms > segment.start_ms)
+        tell(r, &segment);
+}
+
+static int by_closing_and_key(const void *a, const void *b)
+{
+    const struct change *left = a, *right = b;
+    if (left->closes != right->closes)
+        return left->closes ? -1 : 1;
+    if (left->segment.key != right->segment.key)
+        return left->segment.key < right->segment.key ? -1 : 1;
+    if (left->segment.start_ms != right->segment.start_ms)
+        return left->segment.start_ms < right->segment.start_ms ? -1 : 1;
+    return left->segment.sign - right->segment.sign;
+}
+
+/* The pages of an answer are read one after the other: who vouched for its moment at the first
+ * page still does, or has left a row that says so. */
+struct vouching {
+    struct voucher *all;
+    size_t count;
+    struct evidence *lines;
+    int64_t until_ms;
+};
+
+static bool vouches(void *ctx, int64_t node_key, const char *boot_id)
+{
+    const struct vouching *v = ctx;
+    if (node_key == 0) {
+        char own[BOOT_ID_MAX];
+        clock_boot_id(own);
+        return strcmp(boot_id, own) == 0;
+    }
+    for (size_t i = 0; i < v->count; i++) {
+        const struct voucher *voucher = &v->all[i];
+        if (voucher->node_key != node_key || strcmp(voucher->boot_id, boot_id) != 0)
+            continue;
+        auto_err struct err err = {0};
+        const struct boot *boot = evidence_boot(v->lines, node_key, boot_id, &err);
+        return boot && boot->line_ms + voucher->vouched_ms >= v->until_ms;
+    }
+    return false;
+}
+
+static int advance(struct app *app, struct db *db, const struct ledger_moment *moment,
+                   int64_t project_key, struct changes *changes, struct err *err)
+{
+    struct seal seal = {0};
+    if (moment->seal_key && store_seal_next(db, moment->seal_key - 1, &seal, err) != 1)
+        return err->code ? -1
+                         : err_set(err, ERR_INTERNAL, "seal %lld is not there",
+                                   (long long)moment->seal_key);
+    struct vouching v = {.until_ms = moment->until_ms};
+    v.all = vouchers_all(app->vouchers, &v.count);
+    v.lines = evidence_at(db, moment->observation_key, 0, NULL, NULL);
+    struct db_books at = {db, seal.key};
+    struct books books = books_of_db(&at);
+    int64_t news_key;
+    struct step step = {.from_key = seal.observation_key,
+                        .news_key = seal.news_key,
+                        .from_ms = seal.until_ms,
+                        .to_key = moment->observation_key,
+                        .to_ms = moment->until_ms,
+                        .project_key = project_key,
+                        .vouches = vouches,
+                        .ctx = &v};
+    int rc = ledger_advance(db, &books, &step, changes, &news_key, err);
+    evidence_free(v.lines);
+    free(v.all);
+    return rc;
+}
+
+/* More months than these would push one another out of memory. */
+enum { MONTHS_LOADED = 4 };
+
+/* Sealed months are kept in memory. */
+static int read_rows(struct app *app, struct db *db, struct reading *r, struct err *err)
+{
+    const struct ledger_moment *moment = r->moment;
+    struct ledger_filter part = *r->filter;
+    bool load = part.project_key || part.to_ms - part.from_ms < MONTHS_LOADED * 31LL * 24 * HOUR_MS;
+    int rc = 0;
+    for (int64_t at = month_floor(part.from_ms); at < r->filter->to_ms && rc >= 0;
+         at = month_next(at)) {
+        rc = ledger_months_read(app->months, db, moment, at, part.project_key, load, read_sealed, r,
+                                err);
+        if (rc != 0)
+            continue;
+        part.from_ms = at;
+        part.to_ms = month_next(at) < r->filter->to_ms ? month_next(at) : r->filter->to_ms;
+        rc = store_segment_between(db, &part, moment->seal_key, read_sealed, r, err);
+    }
+    return rc < 0 ? -1 : 0;
+}
+
+int ledger_read(struct app *app, struct db *db, const struct ledger_moment *moment,
+                const struct ledger_filter *filter, segment_each *each, void *ctx, struct err *err)
+{
+    struct changes changes = {0};
+    struct reading r = {moment, filter, &changes, 0, each, ctx};
+    int rc = advance(app, db, moment, filter->project_key, &changes, err);
+    if (changes.count)
+        qsort(changes.items, changes.count, sizeof(*changes.items), by_closing_and_key);
+    while (r.closing < changes.count && changes.items[r.closing].closes)
+        r.closing++;
+    if (rc == 0)
+        rc = read_rows(app, db, &r, err);
+    for (size_t i = r.closing; i < changes.count && rc == 0; i++)
+        tell(&r, &changes.items[i].segment);
+    changes_release(&changes);
+    return rc;
+}

@@ -1,0 +1,141 @@
+/* Sealing; see ledger_seal.h. */
+#include "controller/ledger_seal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "api/clock.h"
+#include "api/err.h"
+#include "api/log.h"
+#include "api/types.h"
+#include "controller/db.h"
+#include "controller/evidence.h"
+#include "controller/hosts.h"
+#include "controller/ledger_advance.h"
+#include "controller/store_segment.h"
+#include "controller/vouch.h"
+#include "controller/writer.h"
+
+static int write_all(struct tx *tx, struct changes *changes, struct seal *seal, struct err *err)
+{
+    struct segment_head head;
+    if (store_segment_head(tx->db, &head, err) != 0)
+        return -1;
+    for (size_t i = 0; i < changes->count; i++) {
+        if (store_segment_change(tx->db, &changes->items[i], seal->key, &head, err) != 0)
+            return -1;
+    }
+    seal->segment_ordinal = head.ordinal;
+    memcpy(seal->segment_chain, head.chain, sizeof(head.chain));
+    return store_seal_add(tx->db, seal, err);
+}
+
+int ledger_seal(struct tx *tx, int64_t until_ms, struct err *err)
+{
+    struct seal last, seal = {.until_ms = until_ms, .sealed_ms = tx->now_ms};
+    struct changes changes = {0};
+    if (store_seal_last(tx->db, &last, err) < 0 ||
+        evidence_head(tx->db, &seal.observation_key, seal.observation_chain, err) != 0)
+        return -1;
+    if (until_ms <= last.until_ms)
+        return 0;
+    seal.key = last.key + 1;
+    struct db_books at = {tx->db, last.key};
+    struct books books = books_of_db(&at);
+    struct step step = {.from_key = last.observation_key,
+                        .news_key = last.news_key,
+                        .from_ms = last.until_ms,
+                        .to_key = seal.observation_key,
+                        .to_ms = until_ms};
+    int rc = ledger_advance(tx->db, &books, &step, &changes, &seal.news_key, err);
+    if (rc == 0)
+        rc = write_all(tx, &changes, &seal, err);
+    changes_release(&changes);
+    return rc;
+}
+
+/* ---- when ---- */
+
+/* Every host that is heard from has to say so first; whoever is silent holds up nobody. */
+static int note_hosts(struct tx *tx, bool *ret_all, struct err *err)
+{
+    *ret_all = true;
+    for (size_t i = 0; i < hosts_count(tx->hosts); i++) {
+        const struct host *host = hosts_at(tx->hosts, i);
+        if (!host || host->silent || !host->reported)
+            continue;
+        if (host->pair_own_ms == 0)
+            *ret_all = false;
+        else if (evidence_host_seen(tx, host, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int note_own(struct tx *tx, struct vouchers *vouchers, struct err *err)
+{
+    char boot_id[BOOT_ID_MAX];
+    clock_boot_id(boot_id);
+    return evidence_witness(tx,
+                            &(struct witnessed){.kind = OBS_SEEN,
+                                                .boot_id = boot_id,
+                                                .boottime_ms = clock_boottime_ms(),
+                                                .wall_ms = vouchers_now(vouchers)},
+                            err);
+}
+
+static int all_vouch(struct tx *tx, struct evidence *evidence, int64_t until_ms, bool *ret_all,
+                     struct err *err)
+{
+    *ret_all = true;
+    for (size_t i = 0; i < hosts_count(tx->hosts); i++) {
+        const struct host *host = hosts_at(tx->hosts, i);
+        if (!host || host->silent || !host->reported)
+            continue;
+        const struct boot *boot = evidence_boot(evidence, host->key, host->boot_id, err);
+        if (!boot)
+            return -1;
+        if (boot->line_ms && boot->line_ms + host->seen_boottime_ms < until_ms)
+            *ret_all = false;
+    }
+    return 0;
+}
+
+static int may_seal(struct tx *tx, struct vouchers *vouchers, int64_t until_ms, bool *ret_may,
+                    struct err *err)
+{
+    int64_t key;
+    uint8_t chain[SHA256_BYTES];
+    struct held held;
+    if (note_hosts(tx, ret_may, err) != 0 || (*ret_may && note_own(tx, vouchers, err) != 0) ||
+        evidence_head(tx->db, &key, chain, err) != 0)
+        return -1;
+    if (!*ret_may)
+        return 0;
+    struct evidence *evidence = evidence_at(tx->db, key, 0, NULL, NULL);
+    int rc = all_vouch(tx, evidence, until_ms, ret_may, err);
+    int stepped = rc == 0 ? vouchers_held(vouchers, tx->db, evidence, &held, err) : -1;
+    evidence_free(evidence);
+    if (stepped == 1) {
+        *ret_may = false;
+        log_warn("usage.held", "node_key=%" PRId64 " step_ms=%" PRId64, held.node_key,
+                 held.step_ms);
+    }
+    return stepped < 0 ? -1 : 0;
+}
+
+int ledger_seal_due(struct tx *tx, struct vouchers *vouchers, int64_t delay_ms, struct err *err)
+{
+    struct seal last;
+    bool may;
+    int64_t until = hour_floor(vouchers_now(vouchers) - delay_ms);
+    if (store_seal_last(tx->db, &last, err) < 0)
+        return -1;
+    if (until <= last.until_ms)
+        return 0;
+    if (may_seal(tx, vouchers, until, &may, err) != 0)
+        return -1;
+    if (!may)
+        return 0;
+    return ledger_seal(tx, until, err) == 0 ? 1 : -1;
+}

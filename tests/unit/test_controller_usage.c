@@ -1,0 +1,291 @@
+/* Usage through the API: what simulated hosts prove, sealed and not, and what operators do
+ * with the ledger. */
+
+#include "tests/unit/controller_world.h"
+
+#include "controller/evidence.h"
+#include "controller/hosts.h"
+#include "controller/ledger_seal.h"
+#include "controller/vouch.h"
+
+/* ---- helpers ---- */
+
+struct sealing {
+    struct world *world;
+    int64_t until_ms; /* 0: only if an hour is due */
+    int sealed;
+};
+
+static int seal_run(struct tx *tx, void *ctx, struct err *err)
+{
+    struct sealing *s = ctx;
+    if (!s->until_ms) {
+        s->sealed = ledger_seal_due(tx, s->world->app->vouchers, 1, err);
+        return s->sealed < 0 ? -1 : 0;
+    }
+    for (size_t i = 0; i < hosts_count(tx->hosts); i++) {
+        const struct host *host = hosts_at(tx->hosts, i);
+        if (host && evidence_host_seen(tx, host, err) != 0)
+            return -1;
+    }
+    return ledger_seal(tx, s->until_ms, err);
+}
+
+static int seal(struct world *world, int64_t until_ms)
+{
+    struct err auto_err err = {0};
+    struct sealing s = {.world = world, .until_ms = until_ms};
+    struct write_job job = {.run = seal_run, .ctx = &s};
+    if (writer_call(world->app->writer, &job, &err) != 0)
+        fail_msg("%s", err.msg);
+    return s.sealed;
+}
+
+/* Quantity of a meter over all time, -1: no row. */
+static long long used(struct world *world, const char *meter, const char *more)
+{
+    autofree char *path = xasprintf("/v1/usage?start=2020-01-01T00:00:00Z&meter=%s%s", meter, more);
+    struct answer auto_answer_json usage = world_call(world, 200, "GET", path, NULL);
+    const char *text = answer_str(&usage, "usage.0.quantity");
+    return text ? strtoll(text, NULL, 10) : -1;
+}
+
+/* Until there is more of it than that. */
+static long long used_beyond(struct world *world, struct sim_agent *host, const char *meter,
+                             long long before)
+{
+    long long now;
+    while ((now = used(world, meter, "")) <= before)
+        world_settle(host);
+    return now;
+}
+
+struct stage {
+    struct world *world;
+    struct sim_agent *host;
+    char *id;
+};
+
+static struct stage stage_open(void **state)
+{
+    struct stage stage = {.world = *state};
+    world_image(stage.world, "tiny");
+    stage.host = world_host(stage.world, "h1", 8192);
+    stage.id = world_create(stage.world, "one");
+    world_settle(stage.host);
+    used_beyond(stage.world, stage.host, "running", 5);
+    return stage;
+}
+
+static void stage_close(struct stage *stage)
+{
+    sim_free(stage->host);
+    free(stage->id);
+}
+#define auto_stage __attribute__((cleanup(stage_close)))
+
+/* ---- what is used ---- */
+
+static void test_usage__a_running_instance_is_measured_as_far_as_its_host_vouches(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    world_settle(stage.host);
+    long long before = used(stage.world, "running", "");
+    assert_true(before > 0);
+    assert_int_equal(used(stage.world, "running_memory", "") % 1024, 0);
+    used_beyond(stage.world, stage.host, "running", before);
+    assert_int_equal(used(stage.world, "gap", ""), -1);
+}
+
+static void test_usage__a_stopped_instance_is_allocated_and_never_both(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    autofree char *stop = world_act(stage.world, stage.id, "stop", "{\"force\":true}");
+    world_settle(stage.host);
+    world_see(stage.world, stop, "state", "done");
+    long long ran = used(stage.world, "running", "");
+    world_settle(stage.host);
+    world_settle(stage.host);
+    assert_int_equal(used(stage.world, "running", ""), ran);
+    used_beyond(stage.world, stage.host, "allocated", 0);
+    long long disk = used(stage.world, "root_disk", "");
+    assert_int_equal(disk % 10, 0);
+    /* Both together are as long as the disk was there. */
+    long long states = used(stage.world, "running", "&end=2035-01-01T00:00:00Z") +
+                       used(stage.world, "allocated", "&end=2035-01-01T00:00:00Z");
+    assert_true(states * 10 >= disk);
+}
+
+static void test_usage__ends_when_delete_is_accepted(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    autofree char *path = world_instance(stage.id);
+    world_did(stage.world, 202, "DELETE", path, NULL);
+    world_settle(stage.host);
+    world_settle(stage.host);
+    long long ran = used(stage.world, "running", "");
+    long long disk = used(stage.world, "root_disk", "");
+    world_settle(stage.host);
+    assert_int_equal(used(stage.world, "running", ""), ran);
+    assert_int_equal(used(stage.world, "root_disk", ""), disk);
+    assert_int_equal(disk, ran * 10 + disk % 10 + (disk / 10 - ran) * 10);
+}
+
+static void test_usage__sealing_changes_no_total(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    autofree char *path = world_instance(stage.id);
+    autofree char *stop = world_act(stage.world, stage.id, "stop", "{\"force\":true}");
+    world_settle(stage.host);
+    world_see(stage.world, stop, "state", "done");
+    int64_t now = vouchers_now(stage.world->app->vouchers);
+    autofree char *start = world_act(stage.world, stage.id, "start", NULL);
+    world_settle(stage.host);
+    world_see(stage.world, start, "state", "done");
+    world_did(stage.world, 202, "DELETE", path, NULL);
+    world_settle(stage.host);
+    world_settle(stage.host);
+    static const char *const names[] = {"running", "allocated", "root_disk"};
+    long long before[3];
+    for (int i = 0; i < 3; i++)
+        before[i] = used(stage.world, names[i], "");
+    seal(stage.world, now);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(used(stage.world, names[i], ""), before[i]);
+    world_settle(stage.host);
+    seal(stage.world, vouchers_now(stage.world->app->vouchers));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(used(stage.world, names[i], ""), before[i]);
+    assert_int_equal(
+        world_number(stage.world, "SELECT count(*) FROM segment WHERE corrects_until_ms > 0"), 0);
+}
+
+static long long corrected(struct world *world)
+{
+    struct answer auto_answer_json usage =
+        world_call(world, 200, "GET", "/v1/usage?start=2020-01-01T00:00:00Z&meter=running", NULL);
+    return strtoll(answer_str(&usage, "usage.0.correction"), NULL, 10);
+}
+
+static void test_usage__what_is_proved_late_is_a_correction_of_sealed_time_only(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    struct vouchers *vouchers = stage.world->app->vouchers;
+    /* Sealed further than the host has vouched for: it is taken for lost. */
+    int64_t until = vouchers_now(vouchers) + 30;
+    seal(stage.world, until);
+    while (vouchers_now(vouchers) < until + 10)
+        world_settle(stage.host);
+    world_settle(stage.host);
+    long long late = corrected(stage.world), ran = used(stage.world, "running", "");
+    assert_true(late > 0 && late <= 30 + ran);
+    used_beyond(stage.world, stage.host, "running", ran);
+    assert_int_equal(corrected(stage.world), late);
+    seal(stage.world, vouchers_now(vouchers));
+    assert_int_equal(corrected(stage.world), late);
+}
+
+/* Evidence that was acknowledged to the database that is no more does not come again. */
+static void test_usage__what_a_restored_database_takes_over_is_measured_again(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    static const char word[] = "SELECT count(*) FROM observation WHERE kind = 0"
+                               " AND incarnation = '' AND node_key > 0";
+    assert_int_equal(world_number(stage.world, word), 0);
+    sim_claim(stage.host, NULL, 1000000);
+    world_settle(stage.host);
+    sim_claim(stage.host, NULL, 0);
+    world_settle(stage.host);
+    world_settle(stage.host);
+    assert_int_equal(world_number(stage.world, word), 1);
+    autofree char *path = xasprintf("/v1/instances/%s/usage", stage.id);
+    struct answer auto_answer_json usage = world_call(stage.world, 200, "GET", path, NULL);
+    const char *first = strstr(usage.text, "\"running\"");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "\"running\""));
+}
+
+/* ---- what a tenant sees ---- */
+
+static void test_usage__a_tenant_sees_its_own_and_no_nodes(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    world_did(stage.world, 201, "POST", "/v1/projects", "{\"name\":\"acme\"}");
+    struct answer auto_answer_json made =
+        world_call(stage.world, 201, "POST", "/v1/tokens?project=acme",
+                   "{\"name\":\"t\",\"role\":\"reader\"}");
+    const char *token = answer_str(&made, "secret");
+    struct cloud *cloud = &stage.world->cloud;
+    struct answer auto_answer_json usage =
+        cloud_call_as(cloud, token, NULL, "GET", "/v1/usage", NULL);
+    struct answer auto_answer_json nodes =
+        cloud_call_as(cloud, token, NULL, "GET", "/v1/usage?group_by=node", NULL);
+    assert_int_equal(usage.status, 200);
+    if (!strstr(usage.text, "\"usage\":[]"))
+        fail_msg("%s", usage.text);
+    assert_int_equal(nodes.status, 403);
+}
+
+/* ---- clocks ---- */
+
+static void test_usage__a_stepped_clock_holds_up_sealing_until_someone_confirms(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    struct vouchers *vouchers = stage.world->app->vouchers;
+    size_t count;
+    autofree struct voucher *all = vouchers_all(vouchers, &count);
+    assert_int_equal(count, 1);
+    all[0].wall_ms += 30LL * 24 * 3600 * 1000;
+    long long ran = used(stage.world, "running", "");
+    vouchers_heard(vouchers, &all[0]);
+    struct answer auto_answer_json held = world_call(stage.world, 200, "GET", "/v1/usage", NULL);
+    world_is(&held, "held.node", "h1");
+    assert_in_range(used(stage.world, "running", ""), ran, ran + 5);
+    assert_int_equal(seal(stage.world, 0), 0);
+    assert_int_equal(world_number(stage.world, "SELECT count(*) FROM seal"), 0);
+    world_did(stage.world, 204, "POST", "/v1/usage/confirm",
+              "{\"node\":\"h1\",\"clock\":\"keep\"}");
+    assert_in_range(used(stage.world, "running", ""), ran, ran + 5);
+    assert_int_equal(seal(stage.world, 0), 1);
+    world_see(stage.world, "/v1/usage", "held", NULL);
+}
+
+/* ---- verification ---- */
+
+static void test_usage__verify_names_the_row_that_was_changed(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    autofree char *path = world_instance(stage.id);
+    world_did(stage.world, 202, "DELETE", path, NULL);
+    world_settle(stage.host);
+    world_settle(stage.host);
+    /* Lines of time differ by a millisecond or two. */
+    seal(stage.world, vouchers_now(stage.world->app->vouchers) + 100);
+    struct answer auto_answer_json good =
+        world_call(stage.world, 200, "POST", "/v1/usage/verify", "{}");
+    assert_non_null(strstr(good.text, "\"verified\":true"));
+    world_number(stage.world, "DROP TRIGGER segment_no_update");
+    world_number(stage.world, "UPDATE segment SET end_ms = end_ms + 1 WHERE key ="
+                              " (SELECT max(key) FROM segment WHERE end_ms > 0)");
+    struct answer auto_answer_json bad =
+        world_call(stage.world, 200, "POST", "/v1/usage/verify", "{}");
+    assert_non_null(strstr(bad.text, "\"verified\":false"));
+    assert_non_null(strstr(answer_str(&bad, "difference"), "end_ms"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+        TEST(test_usage__a_running_instance_is_measured_as_far_as_its_host_vouches),
+        TEST(test_usage__a_stopped_instance_is_allocated_and_never_both),
+        TEST(test_usage__ends_when_delete_is_accepted),
+        TEST(test_usage__sealing_changes_no_total),
+        TEST(test_usage__what_is_proved_late_is_a_correction_of_sealed_time_only),
+        TEST(test_usage__what_a_restored_database_takes_over_is_measured_again),
+        TEST(test_usage__a_tenant_sees_its_own_and_no_nodes),
+        TEST(test_usage__a_stepped_clock_holds_up_sealing_until_someone_confirms),
+        TEST(test_usage__verify_names_the_row_that_was_changed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,431 @@
+/* Questions about usage: cursors and times, then pages, files and forecasts through the API. */
+#include "tests/unit/controller_tenants.h"
+
+#include <sched.h>
+
+#include "api/base64.h"
+#include "controller/usage_query.h"
+#include "tests/lib/focus_rules.h"
+
+#define HOUR ((int64_t)HOUR_MS)
+
+static int64_t at(const char *text)
+{
+    int64_t ms = 0;
+    assert_int_equal(clock_parse(text, &ms), 0);
+    return ms;
+}
+
+/* ---- cursors and times ---- */
+
+static const struct ledger_moment present = {.observation_key = 90,
+                                             .until_ms = 1700003600000,
+                                             .seal_key = 4,
+                                             .sealed_ms = 1700000000000,
+                                             .revision = 55};
+
+static struct usage_query query_of(void)
+{
+    return (struct usage_query){.question = {.from_ms = 1690000000000,
+                                             .to_ms = 1700003600000,
+                                             .period = USAGE_HOUR,
+                                             .by = {USAGE_BY_PROJECT, USAGE_BY_LABEL},
+                                             .by_count = 2},
+                                .labels = {"team"},
+                                .moment = present};
+}
+
+static void test_usage_cursor__carries_moment_and_place_to_the_next_page(void **state)
+{
+    (void)state;
+    struct usage_query asked = query_of(), next = query_of();
+    struct ledger_moment later = {91, 1700007200000, 5, 1700003600000, 60};
+    auto_buf struct buf text = {0};
+    auto_err struct err err = {0};
+    usage_cursor(&asked, 1690002000000, 7, &text);
+    next.moment = later;
+    next.question.to_ms = later.until_ms;
+    assert_int_equal(usage_cursor_parse(text.data, &later, &next, &err), 0);
+    assert_memory_equal(&next.moment, &present, sizeof(present));
+    assert_int_equal(next.position_ms, 1690002000000);
+    assert_int_equal(next.skip, 7);
+    assert_int_equal(next.question.to_ms, 1700003600000);
+}
+
+static void test_usage_cursor__of_another_question_is_refused(void **state)
+{
+    (void)state;
+    struct usage_query asked = query_of();
+    auto_buf struct buf text = {0};
+    usage_cursor(&asked, 1690002000000, 7, &text);
+    struct usage_query others[5];
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        others[i] = query_of();
+    others[0].question.period = USAGE_DAY;
+    others[1].question.by[0] = USAGE_BY_NODE;
+    others[2].question.meters = 1;
+    others[3].question.project_key = 9;
+    others[4].labels[0][0] = 's';
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        auto_err struct err err = {0};
+        assert_int_equal(usage_cursor_parse(text.data, &present, &others[i], &err), -1);
+        assert_string_equal(err.field, "cursor");
+        assert_non_null(strstr(err.msg, "another question"));
+    }
+}
+
+/* Each is good but for one number that speaks of what is not known, or lies outside. */
+static void test_usage_cursor__an_invented_one_is_refused(void **state)
+{
+    (void)state;
+    struct usage_query asked = query_of();
+    auto_buf struct buf good = {0}, plain = {0};
+    auto_err struct err none = {0};
+    usage_cursor(&asked, 1690002000000, 7, &good);
+    assert_int_equal(base64_decode("x", good.data, &plain, &none), 0);
+    unsigned long long print = strtoull(plain.data + 3, NULL, 10);
+    static const char *const wrong[] = {
+        "91.1700003600000.4.1700000000000.55.1690002000000.7.1690000000000.1700003600000",
+        "90.1700003600001.4.1700000000000.55.1690002000000.7.1690000000000.1700003600000",
+        "90.1700003600000.5.1700000000000.55.1690002000000.7.1690000000000.1700003600000",
+        "90.1700003600000.4.1700000000001.55.1690002000000.7.1690000000000.1700003600000",
+        "90.1700003600000.4.1700000000000.56.1690002000000.7.1690000000000.1700003600000",
+        "90.1600000000000.4.1700000000000.55.1690002000000.7.1690000000000.1700003600000",
+        "90.1700003600000.4.1700000000000.55.1689999999999.7.1690000000000.1700003600000",
+        "90.1700003600000.4.1700000000000.55.1700003600000.7.1690000000000.1700003600000",
+        "90.1700003600000.4.1700000000000.55.1690002000000.-7.1690000000000.1700003600000",
+        "90.1700003600000.4.1700000000000.55.1690002000000.7.1690000000000",
+        "90.1700003600000.4.1700000000000.55.1690002000000.7.1690000000000.1700003600000.1",
+        "90.99999999999999999999.4.1700000000000.55.1690002000000.7.1690000000000.1",
+        "",
+        NULL};
+    for (size_t i = 0; wrong[i]; i++) {
+        auto_buf struct buf text = {0};
+        auto_err struct err err = {0};
+        struct usage_query query = query_of();
+        autofree char *whole = xasprintf("u1.%llu.%s", print, wrong[i]);
+        base64_encode(whole, strlen(whole), &text);
+        if (usage_cursor_parse(text.data, &present, &query, &err) == 0)
+            fail_msg("taken: %s", wrong[i]);
+        assert_string_equal(err.field, "cursor");
+    }
+    auto_err struct err err = {0};
+    assert_int_equal(usage_cursor_parse("what?", &present, &asked, &err), -1);
+    assert_string_equal(err.field, "cursor");
+}
+
+static void test_usage_cursor__begins_where_a_period_does(void **state)
+{
+    (void)state;
+    struct usage_query query = query_of();
+    query.position_ms = query.question.from_ms;
+    assert_true(usage_position_fits(&query));
+    query.position_ms = hour_floor(query.question.from_ms) + HOUR;
+    assert_true(usage_position_fits(&query));
+    query.question.period = USAGE_MONTH;
+    assert_false(usage_position_fits(&query));
+    query.position_ms = month_next(query.question.from_ms);
+    assert_true(usage_position_fits(&query));
+    query.question.period = USAGE_TOTAL;
+    assert_false(usage_position_fits(&query));
+}
+
+static void test_usage_time__takes_months_days_and_moments(void **state)
+{
+    (void)state;
+    static const char *const good[][2] = {{"2026-11", "2026-11-01T00:00:00Z"},
+                                          {"2026-11-22", "2026-11-22T00:00:00Z"},
+                                          {"2026-11-22T10:30:00.5Z", "2026-11-22T10:30:00.500Z"},
+                                          {"2026-11-22T10:30:00+01:00", "2026-11-22T09:30:00Z"}};
+    static const char *const bad[] = {
+        "", "2026", "2026-13", "2026-02-30", "yesterday", "2026-11-22 10:30", "1969-12", NULL};
+    int64_t ms;
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        auto_err struct err err = {0};
+        assert_int_equal(usage_time_parse("start", good[i][0], &ms, &err), 0);
+        assert_int_equal(ms, at(good[i][1]));
+    }
+    for (size_t i = 0; bad[i]; i++) {
+        auto_err struct err err = {0};
+        if (usage_time_parse("start", bad[i], &ms, &err) == 0)
+            fail_msg("taken: %s", bad[i]);
+        assert_string_equal(err.field, "start");
+    }
+}
+
+/* ---- through the API ---- */
+
+/* Two instances of one project, one of another, that run on one host, and a price. */
+struct stage {
+    struct world *world;
+    struct sim_agent *host;
+    char *tenant; /* reader of project acme */
+};
+
+static void stage_open(struct stage *stage, void **state)
+{
+    struct world *world = *state;
+    *stage = (struct stage){.world = world};
+    world_did(world, 201, "POST", "/v1/prices",
+              "{\"meter\":\"running\",\"nanos\":\"4000000\",\"per\":\"hour\"}");
+    world_image(world, "tiny");
+    stage->host = world_host(world, "host1", 65536);
+    tenant_project(world, "acme");
+    stage->tenant = tenant_token(world, "acme", "reading", "reader");
+    free(world_create(world, "web1"));
+    free(world_create(world, "web2"));
+    world_did(world, 200, "PATCH", "/v1/images/tiny", "{\"public\":true}");
+    world_did(world, 202, "POST", "/v1/instances?project=acme",
+              "{\"name\":\"db\",\"image\":\"tiny\",\"vcpus\":2,\"memory_mib\":512,"
+              "\"disk_gib\":10,\"labels\":{\"team\":\"=red, \\\"one\\\"\"}}");
+    world_settle(stage->host);
+    usleep(20000);
+    world_settle(stage->host);
+}
+
+static void stage_close(struct stage *stage)
+{
+    sim_free(stage->host);
+    free(stage->tenant);
+}
+
+static void test_usage_api__pages_speak_of_one_moment(void **state)
+{
+    struct stage stage;
+    stage_open(&stage, state);
+    autofree char *path = xstrdup("/v1/usage?group_by=instance&limit=1");
+    autofree char *until = NULL, *before = NULL;
+    size_t rows = 0;
+    while (path) {
+        struct answer auto_answer_json page = world_call(stage.world, 200, "GET", path, NULL);
+        const char *next = answer_str(&page, "next");
+        rows += json_count(answer_at(&page, "usage"));
+        autofree char *row = xasprintf("%s/%s", answer_str(&page, "usage.0.instance"),
+                                       answer_str(&page, "usage.0.meter"));
+        assert_true(!before || strcmp(row, before) != 0);
+        free(before);
+        before = take(row);
+        if (!until) {
+            until = xstrdup(answer_str(&page, "measured_until"));
+            free(world_create(stage.world, "late"));
+            world_settle(stage.host);
+        }
+        world_is(&page, "measured_until", until);
+        free(path);
+        path = next ? xasprintf("/v1/usage?group_by=instance&limit=1&cursor=%s", next) : NULL;
+    }
+    /* Three machines: time, vcpus and memory that run, and a disk; and one image. */
+    assert_in_range(rows, 13, 3 * 7 + 1);
+    stage_close(&stage);
+}
+
+static void test_usage_api__groups_add_up_to_the_whole(void **state)
+{
+    struct stage stage;
+    stage_open(&stage, state);
+    static const char *const by[] = {"meter", "project", "instance", "node", "flavor,label:team"};
+    /* Of a time that is over, so that each question has the same answer. */
+    char start[CLOCK_TEXT_MAX], end[CLOCK_TEXT_MAX];
+    struct answer auto_answer_json now = world_call(stage.world, 200, "GET", "/v1/usage", NULL);
+    int64_t until = at(answer_str(&now, "measured_until"));
+    clock_format(until - 15, start);
+    clock_format(until - 3, end);
+    long long whole = -1;
+    for (size_t i = 0; i < ARRAY_SIZE(by); i++) {
+        autofree char *path =
+            xasprintf("/v1/usage?start=%s&end=%s&meter=running&group_by=%s", start, end, by[i]);
+        struct answer auto_answer_json usage = world_call(stage.world, 200, "GET", path, NULL);
+        long long sum = 0;
+        for (struct json *row = json_first(answer_at(&usage, "usage")); row; row = json_next(row))
+            sum += strtoll(json_str(json_get(row, "quantity")), NULL, 10);
+        assert_true(sum > 0);
+        assert_true(whole < 0 || whole == sum);
+        whole = sum;
+    }
+    stage_close(&stage);
+}
+
+static void test_usage_api__a_tenant_sees_its_own_and_no_nodes(void **state)
+{
+    struct stage stage;
+    stage_open(&stage, state);
+    struct answer auto_answer_json own =
+        tenant_call(stage.world, stage.tenant, "GET", "/v1/usage?group_by=project,instance", NULL);
+    assert_int_equal(own.status, 200);
+    assert_true(json_count(answer_at(&own, "usage")) >= 4);
+    assert_null(strstr(own.text, "web1"));
+    assert_non_null(strstr(own.text, "\"db\""));
+    struct answer auto_answer_json nodes =
+        tenant_call(stage.world, stage.tenant, "GET", "/v1/usage?group_by=node", NULL);
+    assert_int_equal(nodes.status, 403);
+    world_is(&nodes, "field", "group_by");
+    struct answer auto_answer_json file =
+        tenant_call(stage.world, stage.tenant, "GET", "/v1/usage/export", NULL);
+    assert_int_equal(file.status, 200);
+    assert_null(strstr(file.text, "web1"));
+    assert_null(strstr(file.text, "host1"));
+    assert_int_equal(
+        tenant_status(stage.world, stage.tenant, "GET", "/v1/usage?project=default", NULL), 404);
+    assert_int_equal(tenant_status(stage.world, stage.tenant, "GET", "/v1/usage/seals", NULL), 403);
+    stage_close(&stage);
+}
+
+static size_t lines_of(const char *text)
+{
+    size_t lines = 0;
+    for (; (text = strchr(text, '\n')); text++)
+        lines++;
+    return lines;
+}
+
+static void test_usage_api__csv_has_every_row_and_no_formulas(void **state)
+{
+    struct stage stage;
+    stage_open(&stage, state);
+    struct answer auto_answer_json csv =
+        world_call(stage.world, 200, "GET", "/v1/usage?format=csv&group_by=label:team", NULL);
+    static const char head[] = "start,end,label:team,meter,unit,quantity,unverified,correction,"
+                               "cost_nanos,currency\r\n";
+    assert_memory_equal(csv.text, head, strlen(head));
+    assert_non_null(strstr(csv.text, ",\"'=red, \"\"one\"\"\",running,ms,"));
+    assert_true(lines_of(csv.text) >= 9);
+    world_did(stage.world, 400, "GET", "/v1/usage?format=csv&limit=5", NULL);
+    stage_close(&stage);
+}
+
+/* The host boots anew: from its last word until then nobody knows. */
+static void leave_a_gap(struct stage *stage)
+{
+    enum { OFF_MS = 20 }; /* a boot takes longer than the clock's grain */
+    int64_t until = clock_boottime_ms() + OFF_MS;
+    while (clock_boottime_ms() < until)
+        sched_yield();
+    sim_reboot(stage->host);
+    world_settle(stage->host);
+    struct answer auto_answer_json gap =
+        world_call(stage->world, 200, "GET", "/v1/usage?meter=gap", NULL);
+    assert_non_null(answer_str(&gap, "usage.0.quantity"));
+}
+
+static void test_usage_api__exports_show_a_gap_and_focus_charges_for_none(void **state)
+{
+    struct stage stage;
+    stage_open(&stage, state);
+    leave_a_gap(&stage);
+    static const struct {
+        const char *format, *row;
+        bool shown;
+    } formats[] = {
+        {"csv", ",gap,ms,", true}, {"jsonl", "\"meter\":\"gap\"", true}, {"focus", "gap", false}};
+    for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+        autofree char *path = xasprintf("/v1/usage/export?format=%s", formats[i].format);
+        struct answer auto_answer_json file = world_call(stage.world, 200, "GET", path, NULL);
+        assert_int_equal(strstr(file.text, formats[i].row) != NULL, formats[i].shown);
+    }
+    stage_close(&stage);
+}
+
+static void test_usage_api__a_focus_export_holds_every_rule(void **state)
+{
+    struct stage stage;
+    stage_open(&stage, state);
+    leave_a_gap(&stage);
+    char message[512];
+    auto_buf struct buf text = {0};
+    struct err auto_err err = {0};
+    if (file_read("tests/data/focus-1.2.rules", 1 << 20, &text, &err) != 0)
+        fail_msg("%s", err.msg);
+    struct focus_rules *rules = focus_rules_read(text.data, message, sizeof(message));
+    struct answer auto_answer_json focus =
+        world_call(stage.world, 200, "GET", "/v1/usage/export?format=focus", NULL);
+    long rows = focus_rules_check(rules, focus.text, message, sizeof(message));
+    if (rows < 13)
+        fail_msg("%ld rows: %s", rows, rows < 0 ? message : focus.text);
+    struct answer auto_answer_json json =
+        world_call(stage.world, 200, "GET", "/v1/usage/export?format=jsonl", NULL);
+    size_t lines = 0;
+    for (char *rest = json.text, *line; (line = strsep(&rest, "\n")) && *line; lines++)
+        assert_int_equal(json_check(line, strlen(line), &err), 0);
+    assert_true(lines >= 13);
+    focus_rules_free(rules);
+    stage_close(&stage);
+}
+
+static void test_usage_api__now_says_what_the_next_hour_costs(void **state)
+{
+    struct stage stage;
+    stage_open(&stage, state);
+    struct answer auto_answer_json now = world_call(stage.world, 200, "GET", "/v1/usage/now", NULL);
+    /* Each began its first hour, and begins the second one within the next. */
+    world_is(&now, "per_hour_nanos", "12000000");
+    world_is(&now, "month_so_far_nanos", "12000000");
+    world_is(&now, "currency", "EUR");
+    assert_int_equal(json_count(answer_at(&now, "projects")), 2);
+    world_is(&now, "projects.1.project", "acme");
+    world_is(&now, "projects.1.per_hour_nanos", "4000000");
+    int64_t left = at(answer_str(&now, "month_end")) - at(answer_str(&now, "measured_until"));
+    long long end = strtoll(answer_str(&now, "month_at_end_nanos"), NULL, 10);
+    assert_in_range(end, 12000000 * (left / HOUR), 12000000 * (left / HOUR + 2));
+    stage_close(&stage);
+}
+
+static void test_usage_api__refuses_by_name(void **state)
+{
+    struct world *world = *state;
+    static const char *const wrong[][2] = {
+        {"group_by=vcpu", "group_by"},
+        {"group_by=project,project", "group_by"},
+        {"group_by=", "group_by"},
+        {"group_by=label:a,label:b,label:c,label:d,label:e", "group_by"},
+        {"group_by=label:a%22b", "group_by"},
+        {"meter=running,bogus", "meter"},
+        {"granularity=week", "granularity"},
+        {"start=2026-11-02&end=2026-11-01", "end"},
+        {"start=yesterday", "start"},
+        {"start=1971&end=2026-01", "start"},
+        {"start=1971-01&end=2026-01", "start"},
+        {"limit=10001", "limit"},
+        {"cursor=azE3", "cursor"},
+        {"format=xml", "format"},
+        {"page=2", "page"}};
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        autofree char *path = xasprintf("/v1/usage?%s", wrong[i][0]);
+        struct answer auto_answer_json answer = world_call(world, 400, "GET", path, NULL);
+        world_is(&answer, "field", wrong[i][1]);
+    }
+    struct answer auto_answer_json odd =
+        world_call(world, 400, "GET", "/v1/usage/export?start=2026-01-01T00:30:00Z", NULL);
+    world_is(&odd, "field", "start");
+    struct answer auto_answer_json seals =
+        world_call(world, 200, "GET", "/v1/usage/seals?after=2026-01", NULL);
+    assert_int_equal(json_count(answer_at(&seals, "seals")), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_usage_cursor__carries_moment_and_place_to_the_next_page),
+        cmocka_unit_test(test_usage_cursor__of_another_question_is_refused),
+        cmocka_unit_test(test_usage_cursor__an_invented_one_is_refused),
+        cmocka_unit_test(test_usage_cursor__begins_where_a_period_does),
+        cmocka_unit_test(test_usage_time__takes_months_days_and_moments),
+        cmocka_unit_test_setup_teardown(test_usage_api__pages_speak_of_one_moment, world_setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(test_usage_api__groups_add_up_to_the_whole, world_setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(test_usage_api__a_tenant_sees_its_own_and_no_nodes,
+                                        world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_usage_api__csv_has_every_row_and_no_formulas,
+                                        world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_usage_api__exports_show_a_gap_and_focus_charges_for_none, world_setup,
+            world_teardown),
+        cmocka_unit_test_setup_teardown(test_usage_api__a_focus_export_holds_every_rule,
+                                        world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_usage_api__now_says_what_the_next_hour_costs,
+                                        world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_usage_api__refuses_by_name, world_setup,
+                                        world_teardown),
+    };
+    return cmocka_run_group_tests_name("usage_query", tests, NULL, NULL);
+}
