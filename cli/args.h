@@ -12,7 +12,7 @@
 struct given {
     const struct option *option;
     const char *text; /* borrowed from argv; NULL for a flag */
-    int64_t number;   /* of INT, SIZE (in units), SECONDS, YES_NO */
+    int64_t number;   /* of INT, SIZE (in units), SECONDS, TIME, MONEY, YES_NO */
 };
 
 struct args {

@@ -2,10 +2,12 @@
  * value is written. */
 #include "cli/body.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "api/base64.h"
 #include "api/buf.h"
+#include "api/clock.h"
 #include "api/err.h"
 #include "api/file.h"
 #include "api/json.h"
@@ -82,6 +84,17 @@ static int put_option(const struct body *body, const struct given *given, struct
     case OPTION_SECONDS:
         json_put_i64(w, member, given->number);
         return 0;
+    case OPTION_TIME: {
+        char text[CLOCK_TEXT_MAX];
+        clock_format(given->number, text);
+        json_put_str(w, member, text);
+        return 0;
+    }
+    case OPTION_MONEY: {
+        autofree char *text = xasprintf("%" PRId64, given->number);
+        json_put_str(w, member, text);
+        return 0;
+    }
     case OPTION_YES_NO:
         json_put_bool(w, member, given->number);
         return 0;

@@ -9,6 +9,7 @@
 #include "api/clock.h"
 #include "api/json.h"
 #include "api/mem.h"
+#include "cli/amount.h"
 
 void cell_age(int64_t age_ms, struct buf *out)
 {
@@ -91,10 +92,13 @@ static void put_value(const struct column *column, const struct json *node, enum
                       int64_t now_ms, struct buf *out)
 {
     int64_t number;
+    amount nanos;
     bool is_size =
         column->type == CELL_MIB || column->type == CELL_GIB || column->type == CELL_BYTES;
     if (column->type == CELL_TIME)
         put_time(node, style, now_ms, out);
+    else if (column->type == CELL_MONEY && amount_of(node, &nanos))
+        money_put(nanos, money_decimals(nanos), out);
     else if (!is_size || style == CELL_PLAIN || !number_of(node, &number))
         put_text(node, style, out);
     else if (column->type == CELL_MIB)

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "api/buf.h"
 #include "api/err.h"
 #include "api/http_client.h"
 #include "api/mem.h"
@@ -38,16 +39,23 @@ void cli_fail(struct cli *cli, const char *target, struct err *err)
 
 int cli_confirm(struct cli *cli, const struct args *args, struct err *err)
 {
+    auto_buf struct buf question = {0};
+    buf_printf(&question, "%s %s", args->verb->name, args->noun->name);
+    for (size_t i = 0; i < args->target_count; i++)
+        buf_printf(&question, "%s%s", i ? ", " : " ", args->targets[i]);
+    buf_putc(&question, '?');
+    return cli_ask(cli, args, question.data, err);
+}
+
+int cli_ask(struct cli *cli, const struct args *args, const char *question, struct err *err)
+{
     struct screen *screen = &cli->screen;
     if (args_has(args, "yes"))
         return 0;
     if (!screen->in_tty || !screen->err_tty)
         return err_set(err, ERR_USAGE,
                        "something would be lost and there is no terminal to ask on. Try: --yes");
-    fprintf(screen->err, "%s %s", args->verb->name, args->noun->name);
-    for (size_t i = 0; i < args->target_count; i++)
-        fprintf(screen->err, "%s%s", i ? ", " : " ", args->targets[i]);
-    fprintf(screen->err, "? [y/N] ");
+    fprintf(screen->err, "%s [y/N] ", question);
     fflush(screen->err);
     char answer[16] = "";
     if (fgets(answer, sizeof(answer), screen->in) &&

@@ -34,6 +34,8 @@ int cli_connect(struct cli *cli, struct err *err);
 void cli_fail(struct cli *cli, const char *target, struct err *err);
 /* Asks before something is lost, on a terminal; without one --yes is needed. */
 int cli_confirm(struct cli *cli, const struct args *args, struct err *err);
+/* The same with a question of one's own. */
+int cli_ask(struct cli *cli, const struct args *args, const char *question, struct err *err);
 
 /* Progress on standard error, and only when that is a terminal: a line that the next call
  * rewrites, and a last one that stays. */

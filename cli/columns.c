@@ -142,6 +142,94 @@ const struct column event_columns[] = {
     {0},
 };
 
+/* Of rows that usage_rows.c makes out of the API's. */
+const struct column usage_columns[] = {
+    {"period", "PERIOD", "period", CELL_TEXT, COLUMN_BOTH},
+    {"start", "START", "start", CELL_TEXT, COLUMN_SHOW},
+    {"end", "END", "end", CELL_TEXT, COLUMN_SHOW},
+    {"project", "PROJECT", "project", CELL_TEXT, COLUMN_BOTH},
+    {"project-id", "PROJECT ID", "project_id", CELL_TEXT, COLUMN_SHOW},
+    {"instance", "INSTANCE", "instance", CELL_TEXT, COLUMN_SHOW},
+    {"instance-id", "INSTANCE ID", "instance_id", CELL_TEXT, COLUMN_SHOW},
+    {"resource", "RESOURCE", "resource", CELL_TEXT, COLUMN_SHOW},
+    {"flavor", "FLAVOR", "flavor", CELL_TEXT, COLUMN_SHOW},
+    {"node", "NODE", "node", CELL_TEXT, COLUMN_SHOW},
+    {"meter", "METER", "meter", CELL_TEXT, COLUMN_BOTH},
+    {"unit", "UNIT", "unit", CELL_TEXT, COLUMN_SHOW},
+    {"quantity", "QUANTITY", "quantity", CELL_TEXT, COLUMN_BOTH | COLUMN_RIGHT},
+    {"unverified", "UNVERIFIED", "unverified", CELL_TEXT, COLUMN_SHOW | COLUMN_RIGHT},
+    {"correction", "CORRECTION", "correction", CELL_TEXT, COLUMN_SHOW | COLUMN_RIGHT},
+    {"cost", "COST", "cost", CELL_TEXT, COLUMN_BOTH | COLUMN_RIGHT},
+    {"currency", "CURRENCY", "currency", CELL_TEXT, COLUMN_SHOW},
+    {"mark", "", "mark", CELL_TEXT, COLUMN_SHOW},
+    {0},
+};
+
+const struct column forecast_columns[] = {
+    {"project", "PROJECT", "project", CELL_TEXT, COLUMN_BOTH},
+    {"per-hour", "NEXT HOUR", "per-hour", CELL_TEXT, COLUMN_BOTH | COLUMN_RIGHT},
+    {"so-far", "MONTH SO FAR", "so-far", CELL_TEXT, COLUMN_BOTH | COLUMN_RIGHT},
+    {"month-end", "AT MONTH'S END", "month-end", CELL_TEXT, COLUMN_BOTH | COLUMN_RIGHT},
+    {"currency", "CURRENCY", "currency", CELL_TEXT, COLUMN_SHOW},
+    {0},
+};
+
+const struct column seal_columns[] = {
+    {"until", "UNTIL", "until", CELL_TEXT, COLUMN_BOTH},
+    {"sealed", "AGE", "sealed_at", CELL_TIME, COLUMN_BOTH | COLUMN_RIGHT},
+    {"observations", "EVIDENCE", "observations", CELL_TEXT, COLUMN_BOTH | COLUMN_RIGHT},
+    {"segments", "SEGMENTS", "segments", CELL_TEXT, COLUMN_BOTH | COLUMN_RIGHT},
+    {"chain", "CHAIN", "chain", CELL_TEXT, COLUMN_BOTH},
+    {0},
+};
+
+const struct column segment_columns[] = {
+    {"kind", "KIND", "kind", CELL_TEXT, COLUMN_BOTH},
+    {"start", "START", "start", CELL_TEXT, COLUMN_BOTH},
+    {"end", "END", "end", CELL_TEXT, COLUMN_BOTH},
+    {"vcpus", "VCPUS", "vcpus", CELL_TEXT, COLUMN_BOTH | COLUMN_RIGHT},
+    {"memory", "MEMORY", "memory_mib", CELL_MIB, COLUMN_BOTH | COLUMN_RIGHT},
+    {"disk", "DISK", "disk_gib", CELL_GIB, COLUMN_BOTH | COLUMN_RIGHT},
+    {"run", "RUN", "run", CELL_TEXT, COLUMN_SHOW | COLUMN_RIGHT},
+    {"open", "OPEN", "open", CELL_TEXT, COLUMN_SHOW},
+    {"verified", "VERIFIED", "verified", CELL_TEXT, COLUMN_SHOW},
+    {"reversal", "REVERSAL", "reversal", CELL_TEXT, COLUMN_SHOW},
+    {"correction", "CORRECTION", "correction", CELL_TEXT, COLUMN_SHOW},
+    {"cpu", "CPU NS", "cpu_ns", CELL_TEXT, COLUMN_SHOW | COLUMN_RIGHT},
+    {"ingress", "INGRESS", "ingress_bytes", CELL_TEXT, COLUMN_SHOW | COLUMN_RIGHT},
+    {"egress", "EGRESS", "egress_bytes", CELL_TEXT, COLUMN_SHOW | COLUMN_RIGHT},
+    {"segment", "SEGMENT", "segment", CELL_TEXT, COLUMN_SHOW | COLUMN_RIGHT},
+    {0},
+};
+
+const struct column verdict_columns[] = {
+    {"verified", "VERIFIED", "verified", CELL_TEXT, COLUMN_BOTH},
+    {"difference", "DIFFERENCE", "difference", CELL_TEXT, COLUMN_BOTH},
+    {"seals", "SEALS", "seals", CELL_TEXT, COLUMN_BOTH | COLUMN_RIGHT},
+    {"segments", "SEGMENTS", "segments", CELL_TEXT, COLUMN_BOTH | COLUMN_RIGHT},
+    {"observations", "EVIDENCE", "observations", CELL_TEXT, COLUMN_BOTH | COLUMN_RIGHT},
+    {"until", "UNTIL", "sealed_until", CELL_TEXT, COLUMN_BOTH},
+    {"chain", "CHAIN", "chain", CELL_TEXT, COLUMN_BOTH},
+    {0},
+};
+
+const struct column price_columns[] = {
+    {"id", "ID", "id", CELL_TEXT, COLUMN_BOTH},
+    {"meter", "METER", "meter", CELL_TEXT, COLUMN_BOTH},
+    {"flavor", "FLAVOR", "flavor", CELL_TEXT, COLUMN_BOTH},
+    {"project", "PROJECT", "project", CELL_TEXT, COLUMN_BOTH},
+    {"price", "PRICE", "nanos", CELL_MONEY, COLUMN_BOTH | COLUMN_RIGHT},
+    {"currency", "CURRENCY", "currency", CELL_TEXT, COLUMN_SHOW},
+    {"unit", "UNIT", "unit", CELL_TEXT, COLUMN_SHOW},
+    {"per", "PER", "per", CELL_TEXT, COLUMN_BOTH},
+    {"minimum", "MINIMUM S", "minimum_seconds", CELL_TEXT, COLUMN_SHOW | COLUMN_RIGHT},
+    {"monthly-cap", "MONTHLY CAP", "monthly_cap_nanos", CELL_MONEY, COLUMN_SHOW | COLUMN_RIGHT},
+    {"from", "AGE", "valid_from", CELL_TIME, COLUMN_BOTH | COLUMN_RIGHT},
+    {"until", "UNTIL", "valid_until", CELL_TIME, COLUMN_SHOW | COLUMN_RIGHT},
+    {"created", "CREATED", "created_at", CELL_TIME, COLUMN_SHOW | COLUMN_RIGHT},
+    {0},
+};
+
 const struct column context_columns[] = {
     {"name", "NAME", "name", CELL_TEXT, COLUMN_BOTH},
     {"current", "CURRENT", "current", CELL_TEXT, COLUMN_BOTH},

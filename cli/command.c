@@ -52,6 +52,11 @@ const struct verb *verb_find(const struct noun *noun, const char *name)
     return NULL;
 }
 
+const struct column *verb_columns(const struct noun *noun, const struct verb *verb)
+{
+    return verb && verb->columns ? verb->columns : noun->columns;
+}
+
 /* The tables that make up a verb's options, in the order of help. Before the verb is known
  * all are possible that a flag may bring. */
 static size_t option_tables(const struct verb *verb, const struct option *ret_tables[5])

@@ -19,6 +19,8 @@ enum option_type {
     OPTION_INT,     /* min..max */
     OPTION_SIZE,    /* counted in `unit`: "512", "512M", "2G" */
     OPTION_SECONDS, /* "90", "90s", "5m", "2h" */
+    OPTION_TIME,    /* as moment_parse() reads it; wall milliseconds */
+    OPTION_MONEY,   /* "0.004"; nano-units */
     OPTION_CHOICE,  /* one of `choices` */
     OPTION_YES_NO,  /* "yes" or "no" */
     OPTION_LIST,    /* repeated, or separated by commas */
@@ -70,6 +72,9 @@ struct verb {
     const char *example; /* arguments behind "cloudctl NOUN VERB" */
     unsigned flags;
     const struct option *options; /* NULL: none of its own */
+    /* What it prints is not the noun itself: what it shows, and what -o name prints. */
+    const struct column *columns; /* NULL: the noun's */
+    const char *name_path;        /* with `columns` only */
     int (*run)(struct cli *cli, const struct args *args, struct err *err);
 };
 
@@ -79,6 +84,7 @@ enum cell_type {
     CELL_MIB,
     CELL_GIB,
     CELL_BYTES,
+    CELL_MONEY, /* nano-units, as a decimal amount in tables and CSV */
 };
 
 enum column_flags {
@@ -112,11 +118,14 @@ extern const struct noun nouns[];
 
 extern const struct column instance_columns[], image_columns[], flavor_columns[], key_columns[],
     node_columns[], project_columns[], token_columns[], network_columns[], operation_columns[],
-    event_columns[], context_columns[];
+    event_columns[], context_columns[], usage_columns[], forecast_columns[], seal_columns[],
+    segment_columns[], verdict_columns[], price_columns[];
 
 /* By singular or plural name; NULL when there is none. */
 const struct noun *noun_find(const char *name);
 const struct verb *verb_find(const struct noun *noun, const char *name);
+/* Those of the verb, else those of its noun. */
+const struct column *verb_columns(const struct noun *noun, const struct verb *verb);
 /* True for "status": a command without a verb. */
 bool noun_is_command(const struct noun *noun);
 /* The n-th option that `verb` takes: its own, those its flags bring, then the global

@@ -5,6 +5,7 @@
 #include "api/limits.h"
 #include "api/types.h"
 #include "cli/command.h"
+#include "cli/moment.h"
 #include "cli/verbs.h"
 
 #define MIB (1LL << 20)
@@ -194,6 +195,70 @@ static const struct verb event_verbs[] = {
      .example = "--follow --kind instance", .notes = "Followed with -o json, each event is one line of JSON."},
     {0}};
 
+/* ---- usage, price ---- */
+static const char *const usage_keys[] = {"project", "instance", "flavor", "meter", "node", "label:", NULL};
+static const char *const meter_names[] = {"running", "running_vcpu", "running_memory", "allocated", "allocated_vcpu", "allocated_memory", "root_disk", "image", "cpu", "network_ingress", "network_egress", "gap", NULL};
+static const char *const export_formats[] = {"csv", "jsonl", "focus", NULL};
+static const char *const price_grains[] = {"hour", "minute", "second", NULL};
+static const char *const clock_choices[] = {"keep", "take", NULL};
+#define OPT_START {.name = "start", .type = OPTION_TIME, .place = PLACE_QUERY, .value = "TIME", .help = "from then on (default: this month's first day)"}
+#define OPT_END {.name = "end", .type = OPTION_TIME, .place = PLACE_QUERY, .value = "TIME", .help = "until just before then (default: now)"}
+#define TIME_NOTES "A TIME is 2026-11-01T10:00:00Z, or a day such as 2026-11-01 or a month such as\n2026-11, which mean their first moment in UTC; or -24h or -7d, which count back\nfrom now; or now, today, yesterday, or month (this one's first moment)."
+static const struct option segment_options[] = {OPT_START, OPT_END, {0}};
+static const struct option usage_show_options[] = {
+    OPT_START, OPT_END,
+    {.name = "granularity", .type = OPTION_CHOICE, .place = PLACE_QUERY, .value = "PERIOD", .help = "a row per hour, day or month (default: total)", .choices = period_names},
+    {.name = "group-by", .type = OPTION_LIST, .place = PLACE_QUERY, .member = "group_by", .value = "A,B,C", .help = "project, instance, flavor, node or label:NAME", .choices = usage_keys},
+    {.name = "meter", .type = OPTION_LIST, .place = PLACE_QUERY, .value = "A,B,C", .help = "only these, such as running,network_egress", .choices = meter_names},
+    {.name = "chart", .type = OPTION_FLAG, .help = "draw the cost of each hour or day as a bar"},
+    {0}};
+static const struct option export_options[] = {
+    {.name = "format", .type = OPTION_CHOICE, .place = PLACE_QUERY, .required = true, .value = "FORMAT", .help = "csv, jsonl or focus (FOCUS 1.2)", .choices = export_formats},
+    OPT_START, OPT_END,
+    {.name = "output", .letter = 'o', .type = OPTION_FILE, .value = "FILE", .help = "write it there (default: standard output)"},
+    {0}};
+static const struct option usage_confirm_options[] = {
+    {.name = "clock", .type = OPTION_CHOICE, .place = PLACE_BODY, .required = true, .value = "keep|take", .help = "which time holds: before the step, or after", .choices = clock_choices},
+    {.name = "yes", .letter = 'y', .type = OPTION_FLAG, .help = "do not ask; needed where there is no terminal"},
+    {0}};
+static const struct verb usage_verbs[] = {
+    {.name = "show", .summary = "Show what was used, and what it costs", .flags = VERB_OUTPUT, .options = usage_show_options, .run = run_usage_show,
+     .notes = "A row is marked ? where part of it has an end that is not proved, and c where it\ncorrects hours that were sealed. Time for which there is no proof is the meter\ngap: shown, never billed. CSV, JSON and YAML have the exact quantities; -o name\nprints what tells a row from the others.\n\n" TIME_NOTES,
+     .example = "--start -7d --granularity day --group-by project,flavor"},
+    {.name = "now", .summary = "Show what the next hour costs, and this month", .flags = VERB_OUTPUT, .columns = forecast_columns, .name_path = "project", .run = run_usage_now,
+     .notes = "At the month's end: if everything stays as it is."},
+    {.name = "segments", .targets = "INSTANCE", .min_targets = 1, .max_targets = 1, .target_noun = "instance", .summary = "List from when to when one ran, and with what size", .flags = VERB_OUTPUT, .options = segment_options, .columns = segment_columns, .name_path = "start", .run = run_usage_segments,
+     .notes = "What its host proved; all totals and costs are made of this. A gap is time that\nnobody proved: it is never billed. --columns shows more.\n\n" TIME_NOTES,
+     .example = "web1 --start -24h"},
+    {.name = "export", .summary = "Write every rated row, for other programs", .options = export_options, .run = run_usage_export,
+     .notes = TIME_NOTES, .example = "--format focus --start 2026-10 --end 2026-11 \\\n      --output october.csv"},
+    {.name = "verify", .summary = "Work all sealed hours out again from the evidence", .flags = VERB_OUTPUT | VERB_DETAIL | VERB_QUIET, .columns = verdict_columns, .name_path = "chain", .run = run_usage_verify,
+     .notes = "Ends with 5 and names the row when one millisecond or one byte differs."},
+    {.name = "seals", .summary = "List seals: up to when only corrections can come", .flags = VERB_OUTPUT, .options = limit_options, .columns = seal_columns, .name_path = "until", .run = run_usage_seals},
+    {.name = "confirm", .targets = "[NODE]", .max_targets = 1, .target_noun = "node", .summary = "Say which time holds after a clock stepped", .options = usage_confirm_options, .run = run_usage_confirm,
+     .notes = "When the clock of a node, or the controller's own (no NODE), steps by over five\nseconds, durations stay right but nobody knows in which hour they fell. Sealing\nwaits until an operator says so:\n  keep  the clock was right before it stepped, and is wrong now\n  take  the clock was wrong before, and is right now",
+     .example = "n1 --clock take"},
+    {0}};
+static const struct option price_filters[] = {
+    {.name = "meter", .type = OPTION_TEXT, .place = PLACE_QUERY, .value = "METER", .help = "only those of this meter", .choices = meter_names}, OPT_LIMIT, {0}};
+static const struct option price_create_options[] = {
+    {.name = "meter", .type = OPTION_TEXT, .place = PLACE_BODY, .required = true, .value = "METER", .help = "what it is the price of, such as running", .choices = meter_names},
+    {.name = "price", .type = OPTION_MONEY, .place = PLACE_BODY, .required = true, .member = "nanos", .value = "MONEY", .help = "of one unit, to 9 decimals, such as 0.004", .max = LIMIT_PRICE_NANOS},
+    {.name = "flavor", .type = OPTION_TEXT, .place = PLACE_BODY, .value = "FLAVOR", .help = "only for instances of this flavor", .noun = "flavor"},
+    {.name = "per", .type = OPTION_CHOICE, .place = PLACE_BODY, .value = "GRAIN", .help = "bill each hour, minute or second (default) that began", .choices = price_grains},
+    {.name = "minimum", .type = OPTION_SECONDS, .place = PLACE_BODY, .member = "minimum_seconds", .value = "TIME", .help = "bill at least so much, such as 60s", .min = 0, .max = LIMIT_PRICE_MINIMUM_SECONDS},
+    {.name = "monthly-cap", .type = OPTION_MONEY, .place = PLACE_BODY, .member = "monthly_cap_nanos", .value = "MONEY", .help = "one resource costs no more in a month", .min = 1, .max = LIMIT_PRICE_NANOS},
+    {.name = "from", .type = OPTION_TIME, .place = PLACE_BODY, .member = "valid_from", .value = "TIME", .help = "it holds from then on (default: now)"},
+    {0}};
+static const struct verb price_verbs[] = {
+    LIST("List prices, of a project and for all", price_filters),
+    {.name = "show", SOME_IDS, .summary = "Show all about prices", .flags = VERB_OUTPUT | VERB_DETAIL, .run = run_show},
+    {.name = "create", .summary = "Set a price from now on, or from a later time", .flags = VERB_OUTPUT | VERB_DETAIL, .options = price_create_options, .run = run_price_create,
+     .notes = "The price is for an hour (running, allocated), a vCPU hour (..._vcpu), a GiB\nhour (..._memory, root_disk), a GB hour (image), a CPU hour (cpu) or a GB\n(network_...). With --project it holds for that project only. The most specific\nprice wins: project and flavor, project, flavor, all. The past keeps its prices.",
+     .example = "--meter running --flavor small --price 0.004 \\\n      --per minute --minimum 60s --monthly-cap 2.50"},
+    {.name = "end", SOME_IDS, .summary = "End prices now; what was billed by them stands", .flags = VERB_CONFIRM, .run = run_price_end},
+    {0}};
+
 /* ---- what needs no noun of the API ---- */
 static const struct option context_create_options[] = {
     {.name = "token", .type = OPTION_TEXT, .value = "SECRET", .help = "its token (others may see it in ps)"},
@@ -227,6 +292,8 @@ const struct noun nouns[] = {
     {"token", "tokens", "API tokens", true, NULL, token_columns, token_verbs},
     {"operation", "operations", "What was asked for and takes time", true, "id", operation_columns, operation_verbs},
     {"event", "events", "What happened", true, "id", event_columns, event_verbs},
+    {"usage", "usage", "What was used, hour by hour, and what it costs", true, "name", usage_columns, usage_verbs},
+    {"price", "prices", "What usage costs", true, "id", price_columns, price_verbs},
     {"context", "contexts", "Controllers and tokens that cloudctl knows", false, NULL, context_columns, context_verbs},
     {"status", NULL, NULL, false, NULL, NULL, status_verbs},
     {"version", NULL, NULL, false, NULL, NULL, version_verbs},

@@ -191,9 +191,10 @@ static void offer_all(const struct candidates *c, const char *const *names)
         offer(c, names[i]);
 }
 
-static void offer_columns(const struct noun *noun, const struct candidates *c)
+static void offer_columns(const struct typed *typed, const struct candidates *c)
 {
-    for (const struct column *column = noun->columns; column && column->name; column++)
+    const struct column *column = typed->noun ? verb_columns(typed->noun, typed->verb) : NULL;
+    for (; column && column->name; column++)
         offer(c, column->name);
 }
 
@@ -211,7 +212,7 @@ static void offer_value(struct cli *cli, const struct typed *typed, const struct
     else if (option->noun)
         offer_names(cli, typed, option->noun, &c);
     else if (strcmp(option->name, "columns") == 0)
-        offer_columns(typed->noun, &c);
+        offer_columns(typed, &c);
     else if (option->type == OPTION_FILE || option->type == OPTION_CONTENT ||
              option->type == OPTION_LINE)
         fputs(":files\n", out);
@@ -245,7 +246,7 @@ static void offer_word(struct cli *cli, const struct typed *typed, const char *w
         offer_word(cli, &none, word, out);
     } else if (typed->noun->plural && !(verb->flags & VERB_NEW) &&
                typed->targets < (size_t)verb->max_targets) {
-        offer_names(cli, typed, typed->noun->name, &c);
+        offer_names(cli, typed, verb->target_noun ? verb->target_noun : typed->noun->name, &c);
     }
 }
 

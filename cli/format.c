@@ -54,15 +54,53 @@ void format_json(const struct json *node, struct buf *out)
     buf_putc(out, '\n');
 }
 
-void format_json_list(struct json *const *items, size_t count, struct buf *out)
+static void put_json_list(struct json *const *items, size_t count, int depth, struct buf *out)
 {
     buf_putc(out, '[');
     for (size_t i = 0; i < count; i++) {
         buf_puts(out, i == 0 ? "\n" : ",\n");
-        indent(1, out);
-        put_json(items[i], 1, out);
+        indent(depth + 1, out);
+        put_json(items[i], depth + 1, out);
     }
-    buf_puts(out, count ? "\n]\n" : "]\n");
+    if (count) {
+        buf_putc(out, '\n');
+        indent(depth, out);
+    }
+    buf_putc(out, ']');
+}
+
+void format_json_list(struct json *const *items, size_t count, struct buf *out)
+{
+    put_json_list(items, count, 0, out);
+    buf_putc(out, '\n');
+}
+
+/* The cursor told where the next page begins. */
+static bool is_cursor(const struct json *member)
+{
+    return strcmp(json_name(member), "next") == 0;
+}
+
+void format_json_pages(const struct json *page, const char *list, struct json *const *items,
+                       size_t count, struct buf *out)
+{
+    const char *separator = "";
+    buf_putc(out, '{');
+    for (const struct json *item = json_first(page); item; item = json_next(item)) {
+        if (is_cursor(item))
+            continue;
+        buf_printf(out, "%s\n", separator);
+        separator = ",";
+        indent(1, out);
+        struct json_writer w = JSON_WRITER(out);
+        json_put_str(&w, NULL, json_name(item));
+        buf_puts(out, ": ");
+        if (strcmp(json_name(item), list) == 0)
+            put_json_list(items, count, 1, out);
+        else
+            put_json(item, 1, out);
+    }
+    buf_puts(out, "\n}\n");
 }
 
 /* ---- YAML ---- */
@@ -196,19 +234,47 @@ void format_yaml(const struct json *node, struct buf *out)
     buf_putc(out, '\n');
 }
 
-void format_yaml_list(struct json *const *items, size_t count, struct buf *out)
+static void put_yaml_list(struct json *const *items, size_t count, int depth, struct buf *out)
 {
     for (size_t i = 0; i < count; i++) {
+        indent(depth, out);
         buf_puts(out, "- ");
         if (has_children(items[i])) {
-            put_yaml(items[i], 1, true, out);
+            put_yaml(items[i], depth + 1, true, out);
         } else {
             put_yaml_scalar(items[i], out);
             buf_putc(out, '\n');
         }
     }
+}
+
+void format_yaml_list(struct json *const *items, size_t count, struct buf *out)
+{
+    put_yaml_list(items, count, 0, out);
     if (count == 0)
         buf_puts(out, "[]\n");
+}
+
+void format_yaml_pages(const struct json *page, const char *list, struct json *const *items,
+                       size_t count, struct buf *out)
+{
+    for (const struct json *item = json_first(page); item; item = json_next(item)) {
+        bool listed = strcmp(json_name(item), list) == 0;
+        if (is_cursor(item))
+            continue;
+        format_yaml_string(json_name(item), out);
+        if (listed ? count > 0 : has_children(item)) {
+            buf_puts(out, ":\n");
+            if (listed)
+                put_yaml_list(items, count, 1, out);
+            else
+                put_yaml(item, 1, false, out);
+            continue;
+        }
+        buf_puts(out, ": ");
+        put_yaml_scalar(item, out);
+        buf_putc(out, '\n');
+    }
 }
 
 /* ---- CSV ---- */

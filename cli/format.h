@@ -14,6 +14,12 @@ void format_json(const struct json *node, struct buf *out);
 void format_json_list(struct json *const *items, size_t count, struct buf *out);
 void format_yaml(const struct json *node, struct buf *out);
 void format_yaml_list(struct json *const *items, size_t count, struct buf *out);
+/* An answer of several pages as if it had been one: the first page, in which `list` has the
+ * items of all. */
+void format_json_pages(const struct json *page, const char *list, struct json *const *items,
+                       size_t count, struct buf *out);
+void format_yaml_pages(const struct json *page, const char *list, struct json *const *items,
+                       size_t count, struct buf *out);
 /* One YAML scalar: plain when nothing could read it as something else. */
 void format_yaml_string(const char *text, struct buf *out);
 /* Quoted when it holds a comma, a quote or a line break. */

@@ -40,11 +40,11 @@ static void put_options(const struct verb *verb, bool global, const char *headin
     }
 }
 
-static void put_columns(const struct noun *noun, FILE *out)
+static void put_columns(const struct column *columns, FILE *out)
 {
     fprintf(out, "\nColumns:\n");
     size_t at = 0;
-    for (const struct column *column = noun->columns; column->name; column++) {
+    for (const struct column *column = columns; column->name; column++) {
         size_t len = strlen(column->name) + 2;
         if (at + len > 76) {
             fputc('\n', out);
@@ -65,7 +65,7 @@ static void verb_help(const struct noun *noun, const struct verb *verb, FILE *ou
         fprintf(out, "%s\n", verb->notes);
     put_options(verb, false, "\nOptions:\n", out);
     if (verb->flags & VERB_OUTPUT)
-        put_columns(noun, out);
+        put_columns(verb_columns(noun, verb), out);
     put_options(verb, true, "\nOptions of every command:\n", out);
     if (verb->example)
         fprintf(out, "\nExample:\n  cloudctl %s%s%s %s\n", noun->name, named ? " " : "", verb->name,

@@ -1,10 +1,13 @@
 /* Options by name, and what each type of value may look like. */
 #include <string.h>
 
+#include "api/clock.h"
 #include "api/err.h"
 #include "api/mem.h"
 #include "api/types.h"
+#include "cli/amount.h"
 #include "cli/args.h"
+#include "cli/moment.h"
 #include "cli/suggest.h"
 
 const struct option *option_find(const struct verb *verb, const char *name, size_t len)
@@ -104,6 +107,23 @@ static int value_seconds(const struct option *option, const char *text, int64_t 
     return in_range(option, text, *ret, err);
 }
 
+static int value_time(const struct option *option, const char *text, int64_t *ret, struct err *err)
+{
+    if (moment_parse(text, clock_wall_ms(), ret) == 0)
+        return 0;
+    return bad_value(option, text,
+                     "must be a time such as 2026-11-01, 2026-11, -24h, today or"
+                     " 2026-11-01T10:00:00Z",
+                     err);
+}
+
+static int value_money(const struct option *option, const char *text, int64_t *ret, struct err *err)
+{
+    if (money_parse(text, option->max, ret, err) != 0)
+        return err_context(err, "--%s %s", option->name, text);
+    return *ret >= option->min ? 0 : bad_value(option, text, "must be more than 0", err);
+}
+
 static int value_choice(const struct option *option, const char *text, struct err *err)
 {
     if (name_index(option->choices, text) >= 0)
@@ -131,6 +151,10 @@ int option_value(const struct option *option, const char *text, int64_t *ret_num
         return value_size(option, text, ret_number, err);
     case OPTION_SECONDS:
         return value_seconds(option, text, ret_number, err);
+    case OPTION_TIME:
+        return value_time(option, text, ret_number, err);
+    case OPTION_MONEY:
+        return value_money(option, text, ret_number, err);
     case OPTION_CHOICE:
         return value_choice(option, text, err);
     case OPTION_YES_NO:

@@ -22,26 +22,28 @@ const char *const output_formats[] = {"table", "json", "yaml", "csv", "name", NU
 
 /* ---- which columns ---- */
 
-static const struct column *column_find(const struct noun *noun, const char *name, size_t len)
+static const struct column *column_find(const struct column *all, const char *name, size_t len)
 {
-    for (const struct column *column = noun->columns; column->name; column++) {
+    for (const struct column *column = all; column->name; column++) {
         if (strlen(column->name) == len && memcmp(column->name, name, len) == 0)
             return column;
     }
     return NULL;
 }
 
-static int no_such_column(const struct noun *noun, const char *name, size_t len, struct err *err)
+static int no_such_column(const struct noun *noun, const struct column *all, const char *name,
+                          size_t len, struct err *err)
 {
-    auto_buf struct buf all = {0};
-    for (const struct column *column = noun->columns; column->name; column++)
-        buf_printf(&all, "%s%s", column == noun->columns ? "" : ",", column->name);
+    auto_buf struct buf names = {0};
+    for (const struct column *column = all; column->name; column++)
+        buf_printf(&names, "%s%s", column == all ? "" : ",", column->name);
     return err_set(err, ERR_USAGE, "%s has no column %.*s; it has %s", noun->name, (int)len, name,
-                   all.data);
+                   names.data);
 }
 
 struct chooser {
     struct output *output;
+    const struct column *all;
     struct err *err;
 };
 
@@ -49,18 +51,19 @@ static int choose_column(void *ctx, const char *name, size_t len)
 {
     struct chooser *chooser = ctx;
     struct output *output = chooser->output;
-    const struct column *column = column_find(output->noun, name, len);
+    const struct column *column = column_find(chooser->all, name, len);
     if (!column)
-        return no_such_column(output->noun, name, len, chooser->err);
+        return no_such_column(output->noun, chooser->all, name, len, chooser->err);
     if (output->count == COLUMNS_MAX)
         return err_set(chooser->err, ERR_USAGE, "--columns: at most %d", COLUMNS_MAX);
     output->columns[output->count++] = column;
     return 0;
 }
 
-static int choose_columns(const struct args *args, struct output *output, struct err *err)
+static int choose_columns(const struct args *args, const struct column *all, struct output *output,
+                          struct err *err)
 {
-    struct chooser chooser = {output, err};
+    struct chooser chooser = {output, all, err};
     for (size_t i = 0; i < args->given_count; i++) {
         if (strcmp(args->given[i].option->name, "columns") == 0 &&
             list_each(args->given[i].text, choose_column, &chooser) != 0)
@@ -77,18 +80,21 @@ int output_prepare(const struct args *args, const struct noun *noun, struct outp
                    struct err *err)
 {
     const char *format = args_text(args, "output");
+    const struct verb *verb = noun == args->noun ? args->verb : NULL;
+    const struct column *all = verb_columns(noun, verb);
     *ret_output = (struct output){
         .format = format ? (enum output_format)name_index(output_formats, format) : OUTPUT_TABLE,
         .chosen = format || args_has(args, "columns"),
         .detail = args->verb->flags & VERB_DETAIL,
         .noun = noun,
+        .name_path = all == noun->columns ? noun->name_path : verb->name_path,
     };
-    if (choose_columns(args, ret_output, err) != 0)
+    if (choose_columns(args, all, ret_output, err) != 0)
         return -1;
     if (ret_output->count)
         return 0;
     unsigned wanted = ret_output->detail ? COLUMN_SHOW : COLUMN_LIST;
-    for (const struct column *column = noun->columns; column->name; column++) {
+    for (const struct column *column = all; column->name; column++) {
         if (column->flags & wanted && ret_output->count < COLUMNS_MAX)
             ret_output->columns[ret_output->count++] = column;
     }
@@ -195,7 +201,7 @@ static void put_csv_row(const struct output *output, const struct json *item, st
 
 static void put_name(const struct output *output, const struct json *item, struct buf *out)
 {
-    const char *path = output->noun->name_path ? output->noun->name_path : "name";
+    const char *path = output->name_path ? output->name_path : "name";
     const char *name = json_str(json_get(item, path));
     buf_printf(out, "%s\n", name ? name : "");
 }

@@ -19,6 +19,7 @@ struct output {
     bool chosen; /* -o was given */
     bool detail; /* one thing, a line per column */
     const struct noun *noun;
+    const char *name_path; /* what -o name prints; NULL: "name" */
     const struct column *columns[COLUMNS_MAX];
     size_t count;
 };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/clock.h"
 #include "api/err.h"
 #include "api/http_client.h"
 #include "api/id.h"
@@ -48,6 +49,13 @@ void remote_query_i64(struct buf *path, const char *name, int64_t value)
     remote_query(path, name, text);
 }
 
+static void put_time(int64_t wall_ms, struct buf *out)
+{
+    char text[CLOCK_TEXT_MAX];
+    clock_format(wall_ms, text);
+    buf_puts(out, text);
+}
+
 /* All values of an option, joined. */
 static void joined_values(const struct args *args, const struct option *option, struct buf *out)
 {
@@ -61,6 +69,8 @@ static void joined_values(const struct args *args, const struct option *option, 
             buf_reset(out);
         if (option->type == OPTION_SECONDS)
             buf_i64(out, given->number);
+        else if (option->type == OPTION_TIME)
+            put_time(given->number, out);
         else
             buf_puts(out, given->text ? given->text : "true");
     }
@@ -171,13 +181,19 @@ static void add_page(struct remote_list *list, struct json *page, const struct n
 int remote_list(struct cli *cli, const struct noun *noun, const char *path, int64_t limit,
                 struct remote_list *ret_list, struct err *err)
 {
+    return remote_pages(cli, noun, path, PAGE, limit, ret_list, err);
+}
+
+int remote_pages(struct cli *cli, const struct noun *noun, const char *path, int64_t page_size,
+                 int64_t limit, struct remote_list *ret_list, struct err *err)
+{
     *ret_list = (struct remote_list){0};
     autofree char *cursor = NULL;
     do {
         auto_buf struct buf page_path = {0};
         buf_puts(&page_path, path);
-        int64_t left = limit ? limit - (int64_t)ret_list->count : PAGE;
-        remote_query_i64(&page_path, "limit", left < PAGE ? left : PAGE);
+        int64_t left = limit ? limit - (int64_t)ret_list->count : page_size;
+        remote_query_i64(&page_path, "limit", left < page_size ? left : page_size);
         if (cursor)
             remote_query(&page_path, "cursor", cursor);
         struct json *page = NULL;

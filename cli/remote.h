@@ -59,6 +59,9 @@ struct remote_list {
 /* All that the filters let through; `limit` 0: no bound. `path` may have a query. */
 int remote_list(struct cli *cli, const struct noun *noun, const char *path, int64_t limit,
                 struct remote_list *ret_list, struct err *err);
+/* The same by pages of `page_size`, where each page costs the controller much. */
+int remote_pages(struct cli *cli, const struct noun *noun, const char *path, int64_t page_size,
+                 int64_t limit, struct remote_list *ret_list, struct err *err);
 void remote_list_release(struct remote_list *list);
 #define auto_list __attribute__((cleanup(remote_list_release)))
 

@@ -1,0 +1,178 @@
+/* Adds rows up by period. Periods without rows are there too: nothing was used in them. */
+#include "cli/usage_chart.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/buf.h"
+#include "api/clock.h"
+#include "api/err.h"
+#include "api/json.h"
+#include "api/mem.h"
+#include "api/types.h"
+#include "cli/args.h"
+#include "cli/chart.h"
+#include "cli/remote.h"
+#include "cli/usage_rows.h"
+
+enum { BARS_MAX = 1000, HOURS_SHOWN = 48 };
+
+static size_t count_bars(const struct usage_range *range)
+{
+    size_t count = 0;
+    int64_t at_ms = range->start_ms;
+    for (; at_ms < range->end_ms && count <= BARS_MAX; count++)
+        at_ms = period_next(range->period, at_ms);
+    return count;
+}
+
+int usage_range_init(struct usage_range *range, const struct args *args, int64_t now_ms,
+                     struct err *err)
+{
+    const char *granularity = args_text(args, "granularity");
+    range->end_ms = args_number(args, "end", now_ms);
+    range->start_ms = args_number(args, "start", period_floor(PERIOD_MONTH, range->end_ms - 1));
+    if (range->start_ms >= range->end_ms)
+        return err_set(err, ERR_USAGE, "--end must be after --start");
+    bool is_short = range->end_ms - range->start_ms <= HOURS_SHOWN * 3600LL * 1000;
+    range->period = granularity ? (enum period)name_index(period_names, granularity)
+                    : is_short  ? PERIOD_HOUR
+                                : PERIOD_DAY;
+    if (count_bars(range) > BARS_MAX)
+        return err_set(err, ERR_USAGE,
+                       "--chart draws at most %d bars, and that would be more. Try: a larger"
+                       " --granularity",
+                       BARS_MAX);
+    return 0;
+}
+
+/* What the bars are of: NULL for money, else a meter. */
+static const char *charted_meter(const struct remote_list *list)
+{
+    const char *first = NULL;
+    for (size_t i = 0; i < list->count; i++) {
+        amount cost;
+        const struct json *row = list->items[i];
+        const char *meter = json_str(json_get(row, "meter"));
+        if (amount_of(json_get(row, "cost_nanos"), &cost) && cost != 0)
+            return NULL;
+        if (!meter || usage_is_gap(row))
+            continue;
+        if (!first || strcmp(meter, "running") == 0)
+            first = meter;
+    }
+    return first ? first : "running";
+}
+
+struct sums {
+    const struct usage_range *range;
+    const char *meter;
+    const char *unit;
+    struct chart_bar *bars;
+    int64_t *starts_ms;
+    size_t count;
+};
+
+static void begin_sums(struct sums *sums)
+{
+    int64_t at_ms = sums->range->start_ms;
+    sums->count = count_bars(sums->range);
+    sums->bars = xcalloc(sums->count + 1, sizeof(*sums->bars));
+    sums->starts_ms = xcalloc(sums->count + 1, sizeof(*sums->starts_ms));
+    for (size_t i = 0; i < sums->count; i++) {
+        sums->starts_ms[i] = at_ms;
+        at_ms = period_next(sums->range->period, at_ms);
+    }
+}
+
+/* The last one that began at or before it; rows come in any order. */
+static struct chart_bar *bar_at(const struct sums *sums, int64_t wall_ms)
+{
+    size_t low = 0, high = sums->count;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (sums->starts_ms[middle] <= wall_ms)
+            low = middle;
+        else
+            high = middle;
+    }
+    return sums->count && sums->starts_ms[low] <= wall_ms ? &sums->bars[low] : NULL;
+}
+
+static void add_row(struct sums *sums, const struct json *row)
+{
+    int64_t start_ms;
+    amount quantity = 0, cost = 0;
+    const char *start = json_str(json_get(row, "start"));
+    const char *meter = json_str(json_get(row, "meter"));
+    struct chart_bar *bar =
+        start && clock_parse(start, &start_ms) == 0 ? bar_at(sums, start_ms) : NULL;
+    if (!bar || !meter)
+        return;
+    amount_of(json_get(row, "quantity"), &quantity);
+    amount_of(json_get(row, "cost_nanos"), &cost);
+    if (usage_is_gap(row)) {
+        /* Hours have their length; of money nobody knows how much it would have been. */
+        bool hours = sums->meter && strcmp(sums->meter, "running") == 0;
+        bar->gap = hours ? bar->gap + quantity : quantity > 0 ? 1 : bar->gap;
+    } else if (!sums->meter) {
+        bar->value += cost;
+    } else if (strcmp(sums->meter, meter) == 0) {
+        bar->value += quantity;
+        sums->unit = json_str(json_get(row, "unit"));
+    }
+}
+
+static char *value_text(const struct usage_view *view, const struct sums *sums, amount value)
+{
+    struct buf text = {0};
+    if (!sums->meter)
+        return usage_money(view, value, true);
+    amount_put_quantity(value, sums->unit ? sums->unit : "ms", &text);
+    return buf_take(&text);
+}
+
+static char *period_text(enum period period, int64_t start_ms)
+{
+    struct buf text = {0};
+    period_put(period, start_ms, &text);
+    return buf_take(&text);
+}
+
+static void put_heading(const struct sums *sums, struct buf *out)
+{
+    const char *what = sums->meter ? sums->meter : "cost";
+    if (sums->range->period == PERIOD_TOTAL)
+        buf_printf(out, "%s\n", what);
+    else
+        buf_printf(out, "%s per %s, UTC\n", what, period_names[sums->range->period]);
+}
+
+void usage_chart_put(const struct usage_view *view, const struct usage_range *range,
+                     const struct remote_list *list, int width, bool utf8, struct buf *out,
+                     bool *ret_gaps)
+{
+    struct sums sums = {.range = range, .meter = charted_meter(list)};
+    amount total = 0;
+    begin_sums(&sums);
+    for (size_t i = 0; i < list->count; i++)
+        add_row(&sums, list->items[i]);
+    for (size_t i = 0; i < sums.count; i++) {
+        struct chart_bar *bar = &sums.bars[i];
+        bar->label = period_text(range->period, sums.starts_ms[i]);
+        bar->text = value_text(view, &sums, bar->value);
+        total += bar->value;
+        *ret_gaps |= bar->gap > 0;
+    }
+    put_heading(&sums, out);
+    struct chart chart = {.bars = sums.bars, .count = sums.count, .width = width, .utf8 = utf8};
+    chart_put(&chart, out);
+    autofree char *sum = value_text(view, &sums, total);
+    buf_printf(out, "total %s\n", sum);
+    for (size_t i = 0; i < sums.count; i++) {
+        free(sums.bars[i].label);
+        free(sums.bars[i].text);
+    }
+    free(sums.bars);
+    free(sums.starts_ms);
+}

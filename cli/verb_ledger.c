@@ -1,0 +1,218 @@
+/* What an operator does with the ledger: take it out, prove it, say which clock holds. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "api/buf.h"
+#include "api/clock.h"
+#include "api/err.h"
+#include "api/file.h"
+#include "api/http_client.h"
+#include "api/json.h"
+#include "api/mem.h"
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/remote.h"
+#include "cli/verbs.h"
+
+enum {
+    VERIFY_MS = 24 * 3600 * 1000, /* a year of a large cloud takes its time */
+};
+
+/* ---- export ---- */
+
+struct export
+{
+    struct cli *cli;
+    FILE *out;
+    int64_t bytes, shown_ms;
+};
+
+static int to_stream(void *ctx, const void *data, size_t len, struct err *err)
+{
+    struct export *export = ctx;
+    if (fwrite(data, 1, len, export->out) != len)
+        return err_set(err, ERR_CONFLICT, "cannot write: %s", strerror(errno));
+    export->bytes += (int64_t)len;
+    int64_t now_ms = clock_boottime_ms();
+    if (export->out != export->cli->screen.out && now_ms - export->shown_ms > 500) {
+        export->shown_ms = now_ms;
+        cli_progress(export->cli, "exporting: %" PRId64 " KB", export->bytes / 1000);
+    }
+    return 0;
+}
+
+static int fetch_export(struct cli *cli, const struct args *args, struct export *export,
+                        struct err *err)
+{
+    auto_buf struct buf path = {0};
+    auto_answer struct http_answer answer = {0};
+    if (remote_path(cli, args->noun, NULL, "export", &path, err) != 0)
+        return -1;
+    remote_query_options(&path, args);
+    struct http_call call = {.method = "GET",
+                             .path = path.data,
+                             .timeout_ms = -1,
+                             .sink = to_stream,
+                             .sink_ctx = export};
+    return remote_raw(cli, &call, &answer, err);
+}
+
+/* On the disk before it has its name. */
+static int finish_file(FILE *out, const char *part, const char *file, struct err *err)
+{
+    if (fflush(out) != 0)
+        return err_set(err, ERR_CONFLICT, "cannot write %s: %s", part, strerror(errno));
+    if (file_sync("export", fileno(out), err) != 0)
+        return -1;
+    return file_rename("export", part, file, err);
+}
+
+static int export_to_file(struct cli *cli, const struct args *args, const char *file,
+                          struct err *err)
+{
+    auto_err struct err ignored = {0};
+    autofree char *part = xasprintf("%s.part", file);
+    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!out) {
+        int rc = err_set(err, ERR_USAGE, "--output: %s: %s", part, strerror(errno));
+        fd_cleanup(&fd);
+        return rc;
+    }
+    struct export export = {.cli = cli, .out = out};
+    int rc = fetch_export(cli, args, &export, err);
+    if (rc == 0)
+        rc = finish_file(out, part, file, err);
+    fclose(out);
+    if (rc != 0)
+        file_unlink("export", part, &ignored);
+    else
+        cli_done(cli, "%s: %" PRId64 " bytes", file, export.bytes);
+    return rc;
+}
+
+int run_usage_export(struct cli *cli, const struct args *args, struct err *err)
+{
+    const char *file = args_text(args, "output");
+    if (args_has(args, "start") && args_has(args, "end") &&
+        args_number(args, "start", 0) >= args_number(args, "end", 0))
+        return err_set(err, ERR_USAGE, "--end must be after --start");
+    if (file && strcmp(file, "-") != 0)
+        return export_to_file(cli, args, file, err);
+    struct export export = {.cli = cli, .out = cli->screen.out};
+    return fetch_export(cli, args, &export, err);
+}
+
+/* ---- verify ---- */
+
+/* These are about the whole ledger, whatever project is in use. */
+static int call_ledger(struct cli *cli, const char *method, const char *path,
+                       const struct buf *body, int timeout_ms, struct json **ret_reply,
+                       struct err *err)
+{
+    struct remote_call call = {
+        .method = method, .path = path, .body = body, .timeout_ms = timeout_ms};
+    if (remote_call(cli, &call, ret_reply, NULL, err) != 0)
+        return -1;
+    return *ret_reply ? 0 : err_set(err, ERR_INTERNAL, "the controller's reply is empty");
+}
+
+static int64_t number_in(const struct json *object, const char *name)
+{
+    int64_t number = 0;
+    json_i64(json_get(object, name), &number);
+    return number;
+}
+
+static void print_verdict(struct cli *cli, const struct json *verdict)
+{
+    const char *until = json_str(json_get(verdict, "sealed_until"));
+    const char *chain = json_str(json_get(verdict, "chain"));
+    fprintf(cli->screen.out,
+            "verified: %" PRId64 " segments of %" PRId64 " observations in %" PRId64 " seals",
+            number_in(verdict, "segments"), number_in(verdict, "observations"),
+            number_in(verdict, "seals"));
+    if (until)
+        fprintf(cli->screen.out, ", sealed until %s; chain %.16s...\n", until, chain ? chain : "");
+    else
+        fputs("; nothing is sealed yet\n", cli->screen.out);
+}
+
+int run_usage_verify(struct cli *cli, const struct args *args, struct err *err)
+{
+    (void)args;
+    auto_json struct json *verdict = NULL;
+    auto_buf struct buf body = {0};
+    bool verified = false;
+    buf_puts(&body, "{}");
+    cli_progress(cli, "working every sealed hour out again");
+    if (call_ledger(cli, "POST", "/v1/usage/verify", &body, VERIFY_MS, &verdict, err) != 0)
+        return -1;
+    cli_progress_clear(cli);
+    json_bool(json_get(verdict, "verified"), &verified);
+    if (cli->output.chosen && output_print(&cli->output, &cli->screen, &verdict, 1, true, err) != 0)
+        return -1;
+    if (verified && !cli->output.chosen)
+        print_verdict(cli, verdict);
+    const char *difference = json_str(json_get(verdict, "difference"));
+    if (!verified)
+        return err_set(err, ERR_OPERATION_FAILED, "not verified: %s",
+                       difference ? difference : "the ledger and the evidence differ");
+    return 0;
+}
+
+/* ---- seals, confirm ---- */
+
+int run_usage_seals(struct cli *cli, const struct args *args, struct err *err)
+{
+    static const struct noun seal = {.name = "seal", .plural = "seals"};
+    auto_list struct remote_list list = {0};
+    int64_t limit = args_number(args, "limit", 0);
+    if (remote_list(cli, &seal, "/v1/usage/seals", limit, &list, err) != 0)
+        return -1;
+    if (list.count == 0 && cli->output.format == OUTPUT_TABLE) {
+        fputs("Nothing is sealed yet.\n", cli->screen.err);
+        return 0;
+    }
+    return output_print(&cli->output, &cli->screen, list.items, list.count, false, err);
+}
+
+int run_usage_segments(struct cli *cli, const struct args *args, struct err *err)
+{
+    static const struct noun segment = {.name = "segment", .plural = "segments"};
+    auto_list struct remote_list list = {0};
+    auto_buf struct buf path = {0};
+    if (remote_path(cli, noun_find("instance"), args->targets[0], "usage", &path, err) != 0)
+        return -1;
+    remote_query_options(&path, args);
+    if (remote_list(cli, &segment, path.data, 0, &list, err) != 0)
+        return -1;
+    return output_print(&cli->output, &cli->screen, list.items, list.count, false, err);
+}
+
+int run_usage_confirm(struct cli *cli, const struct args *args, struct err *err)
+{
+    const char *node = args->target_count ? args->targets[0] : NULL;
+    bool take_it = strcmp(args_text(args, "clock"), "take") == 0;
+    autofree char *question =
+        xasprintf("%s %s's clock as it %s?", take_it ? "take" : "keep",
+                  node ? node : "the controller", take_it ? "shows now" : "was before it stepped");
+    if (cli_ask(cli, args, question, err) != 0)
+        return -1;
+    auto_buf struct buf body = {0};
+    auto_json struct json *reply = NULL;
+    struct json_writer w = JSON_WRITER(&body);
+    json_open(&w, NULL, '{');
+    if (node)
+        json_put_str(&w, "node", node);
+    json_put_str(&w, "clock", args_text(args, "clock"));
+    json_close(&w, '}');
+    struct remote_call call = {.method = "POST", .path = "/v1/usage/confirm", .body = &body};
+    if (remote_call(cli, &call, &reply, NULL, err) != 0)
+        return -1;
+    cli_done(cli, "%s: confirmed; sealing goes on", node ? node : "the controller");
+    return 0;
+}
