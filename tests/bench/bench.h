@@ -82,6 +82,8 @@ void bench_create_to_running(void);
 void bench_creates_parallel(void);
 void bench_wake_1000(void);
 void bench_at_rest(void);
+void bench_usage_month_all(void);
+void bench_usage_month_hourly(void);
 
 /* The part of the bench that runs inside the host: see bench_libvirt.c. */
 int bench_inside_host(int argc, char **argv);

@@ -21,6 +21,8 @@ static const struct {
     {"creates_parallel", bench_creates_parallel},
     {"wake_1000", bench_wake_1000},
     {"at_rest", bench_at_rest},
+    {"usage_month_all", bench_usage_month_all},
+    {"usage_month_hourly", bench_usage_month_hourly},
 };
 
 double now_s(void)
