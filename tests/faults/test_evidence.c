@@ -160,6 +160,31 @@ static void let_time_pass(void)
     usleep(2500 * 1000);
 }
 
+/* How many lines of what was witnessed on the host begin so: "on <id>", "off <id>". */
+static int witnessed(const struct cloud *cloud, const char *what, const char *id)
+{
+    autofree char *path = xasprintf("%s/agent/ends", cloud->dir);
+    autofree char *begin = xasprintf("%s %s ", what, id);
+    char line[512];
+    int count = 0;
+    FILE *in = fopen(path, "re");
+    while (in && fgets(line, sizeof(line), in))
+        count += strncmp(line, begin, strlen(begin)) == 0;
+    if (in)
+        fclose(in);
+    return count;
+}
+
+static void await_witness(const struct cloud *cloud, const char *what, const char *id, int count)
+{
+    int64_t until = clock_boottime_ms() + 60000;
+    while (witnessed(cloud, what, id) < count) {
+        if (clock_boottime_ms() > until)
+            fail_msg("nobody wrote \"%s %s\" a %d. time", what, id, count);
+        usleep(5000); /* a file that another process writes */
+    }
+}
+
 static void test_evidence__an_end_is_told_as_it_was(void **state)
 {
     struct cloud *cloud = *state;
@@ -202,8 +227,10 @@ static void test_evidence__libvirtd_may_have_died_before(void **state)
     struct cloud *cloud = *state;
     struct life life = begin_life(cloud, "adopted");
     proc_kill(&cloud->agent);
+    int known = witnessed(cloud, "on", life.id);
     cloud_libvirtd(cloud, "kill-libvirtd");
     cloud_libvirtd(cloud, "start-libvirtd");
+    await_witness(cloud, "on", life.id, known + 1); /* it has found the guest */
     int64_t ended_ms = end_life(&life);
     let_time_pass();
     cloud_start_agent(cloud, NULL, NULL);
@@ -219,7 +246,7 @@ static void test_evidence__an_end_is_remembered_beyond_the_agents_death(void **s
     struct life life = begin_life(cloud, "kept");
     cloud_libvirtd(cloud, "kill-libvirtd");
     int64_t ended_ms = end_life(&life);
-    usleep(300 * 1000); /* the agent sees it */
+    await_witness(cloud, "off", life.id, 1); /* the agent has seen it */
     proc_kill(&cloud->agent);
     let_time_pass();
     cloud_libvirtd(cloud, "start-libvirtd");
