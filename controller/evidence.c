@@ -106,6 +106,7 @@ int evidence_witness(struct tx *tx, const struct witnessed *w, struct err *err)
                                      .kind = w->kind,
                                      .instance = resource,
                                      .run = w->run,
+                                     .noticed = w->noticed,
                                      .boottime_ms = w->boottime_ms,
                                      .wall_ms = w->wall_ms,
                                      .vcpus = w->vcpus,
@@ -150,10 +151,16 @@ int evidence_host_seen(struct tx *tx, const struct host *host, struct err *err)
                             err);
 }
 
-/* By our own line, which setting the wall clock does not move. */
-static int64_t utc_now(const struct tx *tx)
+int evidence_own_seen(struct tx *tx, struct err *err)
 {
-    return tx->vouchers ? vouchers_now(tx->vouchers) : tx->now_ms;
+    char boot_id[BOOT_ID_MAX];
+    clock_boot_id(boot_id);
+    return evidence_witness(tx,
+                            &(struct witnessed){.kind = OBS_SEEN,
+                                                .boot_id = boot_id,
+                                                .boottime_ms = clock_boottime_ms(),
+                                                .wall_ms = tx_utc(tx)},
+                            err);
 }
 
 /* Without a report since our start there is no pair: then the line of its boot has to do, and
@@ -169,7 +176,7 @@ static int64_t host_now(struct tx *tx, const struct host *host, struct err *err)
     struct evidence *evidence = evidence_at(tx->db, last, 0, NULL, NULL);
     const struct boot *boot = evidence_boot(evidence, host->key, host->boot_id, err);
     if (boot) {
-        now = boot->line_ms ? utc_now(tx) - boot->line_ms : 0;
+        now = boot->line_ms ? tx_utc(tx) - boot->line_ms : 0;
         now = now < host->seen_boottime_ms ? host->seen_boottime_ms : now;
     }
     evidence_free(evidence);
@@ -230,9 +237,53 @@ int evidence_still_there(struct tx *tx, int64_t node_key, const struct node_repo
     return witness_report(tx, node_key, OBS_ALLOCATED, report, seen, err);
 }
 
+/* Runs of this boot that were started and not stopped, as far as the log knows. */
+static int end_runs(struct tx *tx, int64_t node_key, const struct node_report *report,
+                    const struct observed_instance *seen, struct err *err)
+{
+    bool runs = seen->state == STATE_RUNNING;
+    auto_stmt struct stmt *stmt =
+        db_stmt(tx->db, "SELECT DISTINCT s.run FROM observation s WHERE s.resource_id = ?1"
+                        " AND s.resource_id <> '' AND s.kind = 0 AND s.boot_id = ?2 AND s.run <> ?3"
+                        " AND NOT EXISTS (SELECT 1 FROM observation e WHERE e.resource_id = ?1"
+                        " AND e.resource_id <> '' AND e.kind = 1 AND e.run = s.run) ORDER BY 1");
+    stmt_bind(stmt, "tti", seen->id, report->boot_id, runs ? seen->run : (int64_t)-1);
+    int rc;
+    while ((rc = stmt_step(stmt, err)) == 1) {
+        struct witnessed end = {.kind = OBS_STOPPED,
+                                .node_key = node_key,
+                                .boot_id = report->boot_id,
+                                .resource_id = seen->id,
+                                .run = stmt_i64(stmt, 0),
+                                .noticed = true,
+                                .boottime_ms = report->boottime_ms,
+                                .wall_ms = report->wall_ms};
+        if (evidence_witness(tx, &end, err) != 0)
+            return -1;
+    }
+    return rc;
+}
+
+int evidence_ended(struct tx *tx, int64_t node_key, const struct node_report *report,
+                   const struct observed_instance *seen, struct err *err)
+{
+    return end_runs(tx, node_key, report, seen, err);
+}
+
 int evidence_taken_over(struct tx *tx, int64_t node_key, const struct node_report *report,
                         const struct observed_instance *seen, struct err *err)
 {
+    if (end_runs(tx, node_key, report, seen, err) != 0)
+        return -1;
+    if (seen->state == STATE_ABSENT)
+        return evidence_witness(tx,
+                                &(struct witnessed){.kind = OBS_GONE,
+                                                    .node_key = node_key,
+                                                    .boot_id = report->boot_id,
+                                                    .resource_id = seen->id,
+                                                    .boottime_ms = report->boottime_ms,
+                                                    .wall_ms = report->wall_ms},
+                                err);
     int kind = seen->state == STATE_RUNNING ? OBS_STARTED : OBS_ALLOCATED;
     return witness_report(tx, node_key, kind, report, seen, err);
 }
@@ -247,7 +298,7 @@ int evidence_image(struct tx *tx, const char *image_id, int kind, int64_t bytes,
                                                 .boot_id = boot_id,
                                                 .resource_id = image_id,
                                                 .boottime_ms = now,
-                                                .wall_ms = utc_now(tx),
+                                                .wall_ms = tx_utc(tx),
                                                 .bytes = bytes},
                             err);
 }

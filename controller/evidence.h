@@ -28,6 +28,7 @@ struct witnessed {
     const char *boot_id;
     const char *resource_id; /* "": of the whole host */
     int64_t run;
+    bool noticed;
     int64_t boottime_ms, wall_ms;
     int64_t vcpus, memory_mib, disk_gib, flavor_key, bytes;
 };
@@ -35,6 +36,8 @@ int evidence_witness(struct tx *tx, const struct witnessed *witnessed, struct er
 /* The host vouched for all of it when its last report came: to be written down before a newer
  * boot or process takes its place, when it falls silent, and before a seal. */
 int evidence_host_seen(struct tx *tx, const struct host *host, struct err *err);
+/* The same of our own machine, now. */
+int evidence_own_seen(struct tx *tx, struct err *err);
 /* Delete was accepted now: mapped to the host's time by the last pair of clocks. */
 int evidence_deleted(struct tx *tx, const struct host *host, const char *resource_id,
                      struct err *err);
@@ -45,9 +48,15 @@ int evidence_renamed(struct tx *tx, const struct instance *instance, struct err 
 /* A host that has booted anew still has it, by its first report. */
 int evidence_still_there(struct tx *tx, int64_t node_key, const struct node_report *report,
                          const struct observed_instance *seen, struct err *err);
-/* The same after a restored database has taken it over; and that it runs, if it does. */
+/* After a restored database has taken it over, or has given it up (it is absent): what was
+ * acknowledged to the database that is no more does not come again, so the report says what is:
+ * that it is there, or gone; that it runs; and that other runs of this boot have ended. */
 int evidence_taken_over(struct tx *tx, int64_t node_key, const struct node_report *report,
                         const struct observed_instance *seen, struct err *err);
+/* It does not run any more, and the report that says so brought no word of its end: it has ended
+ * by now. Should word of when come later, that counts. */
+int evidence_ended(struct tx *tx, int64_t node_key, const struct node_report *report,
+                   const struct observed_instance *seen, struct err *err);
 /* Our own machine has, or no longer has, so many bytes of it. */
 int evidence_image(struct tx *tx, const char *image_id, int kind, int64_t bytes, struct err *err);
 

@@ -10,6 +10,7 @@
 #include "controller/handlers.h"
 #include "controller/ledger.h"
 #include "controller/segment.h"
+#include "controller/store_noun.h"
 #include "controller/usage_fold.h"
 #include "controller/usage_query.h"
 
@@ -97,8 +98,13 @@ static int ask(struct request *r, struct db *db, struct usage_query *query,
         request_row(r, db, ACCESS_SEE, ACCESS_INSTANCE, &query->question.project_key, err) != 0 ||
         ledger_now(r->app, db, &query->moment, err) != 0)
         return -1;
+    struct noun_row row;
+    if (noun_row(db, ACCESS_INSTANCE, query->question.project_key, &row, err) != 0)
+        return -1;
+    filter->project_key = row.project_key;
     struct ledger_moment now = query->moment;
-    if (cursor && usage_cursor_parse(cursor, &now, query, err) != 0)
+    if (cursor && (usage_cursor_parse(cursor, &now, query, err) != 0 ||
+                   usage_moment_check(db, &now, &query->moment, err) != 0))
         return -1;
     if (usage_range_parse(r, &query->moment, false, &filter->from_ms, &filter->to_ms, err) != 0)
         return -1;

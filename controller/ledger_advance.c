@@ -83,7 +83,7 @@ static int of_boot(struct advance *a, int64_t node_key, const char *boot_id)
 {
     auto_stmt struct stmt *stmt =
         db_stmt(a->db, "SELECT DISTINCT resource_id FROM observation WHERE node_key IS ?"
-                       " AND boot_id = ? AND kind <= 4 AND resource_id <> ''");
+                       " AND boot_id = ? AND kind <= 3 AND resource_id <> ''");
     stmt_bind(stmt, "zt", node_key, boot_id);
     return collect(a, stmt);
 }
@@ -257,13 +257,14 @@ struct counters {
     int64_t from_ms; /* rows that start before this are not looked at; INT64_MAX: none are */
 };
 
-/* Whether the step brings evidence of anything but counters, which may move all of them. */
+/* Whether the step brings evidence of starts and ends, which may move all counters. That the disk
+ * is still there, which each agent says when it begins, moves none. */
 static int has_other_news(struct advance *a, const char *id)
 {
     auto_stmt struct stmt *stmt =
         db_stmt(a->db, "SELECT 1 FROM observation INDEXED BY observation_fact"
                        " WHERE resource_id = ? AND resource_id <> '' AND key >= ? AND key <= ?"
-                       " AND kind <> 4 LIMIT 1");
+                       " AND kind <> 4 AND kind <> 2 LIMIT 1");
     stmt_bind(stmt, "tii", id, a->step->news_key, a->step->to_key);
     return stmt_step(stmt, a->err);
 }

@@ -72,20 +72,8 @@ static int note_hosts(struct tx *tx, bool *ret_all, struct err *err)
     return 0;
 }
 
-static int note_own(struct tx *tx, struct vouchers *vouchers, struct err *err)
-{
-    char boot_id[BOOT_ID_MAX];
-    clock_boot_id(boot_id);
-    return evidence_witness(tx,
-                            &(struct witnessed){.kind = OBS_SEEN,
-                                                .boot_id = boot_id,
-                                                .boottime_ms = clock_boottime_ms(),
-                                                .wall_ms = vouchers_now(vouchers)},
-                            err);
-}
-
-static int all_vouch(struct tx *tx, struct evidence *evidence, int64_t until_ms, bool *ret_all,
-                     struct err *err)
+static int all_vouch(struct tx *tx, struct evidence *evidence, int64_t own_line_ms,
+                     int64_t until_ms, bool *ret_all, struct err *err)
 {
     *ret_all = true;
     for (size_t i = 0; i < hosts_count(tx->hosts); i++) {
@@ -95,10 +83,32 @@ static int all_vouch(struct tx *tx, struct evidence *evidence, int64_t until_ms,
         const struct boot *boot = evidence_boot(evidence, host->key, host->boot_id, err);
         if (!boot)
             return -1;
-        if (boot->line_ms && boot->line_ms + host->seen_boottime_ms < until_ms)
+        /* Whose confirmed time lags behind ours cannot be waited for. */
+        int64_t off = boot->line_ms + host->pair_boottime_ms - (own_line_ms + host->pair_own_ms);
+        if (boot->line_ms && boot->line_ms + host->seen_boottime_ms < until_ms &&
+            off >= -VOUCH_STEP_MS) {
+            log_info("usage.waits", "node=%s until_ms=%" PRId64, host->name, until_ms);
             *ret_all = false;
+        }
     }
     return 0;
+}
+
+/* Before anything is written: a hold can last, and is looked at every minute. */
+static int is_held(struct tx *tx, struct vouchers *vouchers, struct err *err)
+{
+    int64_t key;
+    uint8_t chain[SHA256_BYTES];
+    struct held held;
+    if (evidence_head(tx->db, &key, chain, err) != 0)
+        return -1;
+    struct evidence *evidence = evidence_at(tx->db, key, 0, NULL, NULL);
+    int rc = vouchers_held(vouchers, tx->db, evidence, &held, err);
+    evidence_free(evidence);
+    if (rc == 1)
+        log_warn("usage.held", "node_key=%" PRId64 " step_ms=%" PRId64, held.node_key,
+                 held.step_ms);
+    return rc;
 }
 
 static int may_seal(struct tx *tx, struct vouchers *vouchers, int64_t until_ms, bool *ret_may,
@@ -106,22 +116,19 @@ static int may_seal(struct tx *tx, struct vouchers *vouchers, int64_t until_ms, 
 {
     int64_t key;
     uint8_t chain[SHA256_BYTES];
-    struct held held;
-    if (note_hosts(tx, ret_may, err) != 0 || (*ret_may && note_own(tx, vouchers, err) != 0) ||
+    int held = is_held(tx, vouchers, err);
+    *ret_may = false;
+    if (held != 0)
+        return held < 0 ? -1 : 0;
+    if (note_hosts(tx, ret_may, err) != 0 || (*ret_may && evidence_own_seen(tx, err) != 0) ||
         evidence_head(tx->db, &key, chain, err) != 0)
         return -1;
     if (!*ret_may)
         return 0;
     struct evidence *evidence = evidence_at(tx->db, key, 0, NULL, NULL);
-    int rc = all_vouch(tx, evidence, until_ms, ret_may, err);
-    int stepped = rc == 0 ? vouchers_held(vouchers, tx->db, evidence, &held, err) : -1;
+    int rc = all_vouch(tx, evidence, vouchers_line(vouchers), until_ms, ret_may, err);
     evidence_free(evidence);
-    if (stepped == 1) {
-        *ret_may = false;
-        log_warn("usage.held", "node_key=%" PRId64 " step_ms=%" PRId64, held.node_key,
-                 held.step_ms);
-    }
-    return stepped < 0 ? -1 : 0;
+    return rc;
 }
 
 int ledger_seal_due(struct tx *tx, struct vouchers *vouchers, int64_t delay_ms, struct err *err)
@@ -133,6 +140,9 @@ int ledger_seal_due(struct tx *tx, struct vouchers *vouchers, int64_t delay_ms, 
         return -1;
     if (until <= last.until_ms)
         return 0;
+    /* Hour by hour, so that no backlog keeps the writer for long. */
+    if (last.key && until > last.until_ms + HOUR_MS)
+        until = hour_floor(last.until_ms) + HOUR_MS;
     if (may_seal(tx, vouchers, until, &may, err) != 0)
         return -1;
     if (!may)

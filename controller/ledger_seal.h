@@ -13,8 +13,9 @@ struct vouchers;
  * already. */
 int ledger_seal(struct tx *tx, int64_t until_ms, struct err *err);
 
-/* Seals the last full hour that ended `delay_ms` ago or more, if every host that is heard from
- * has vouched for it and no clock has stepped. 1: sealed; 0: not yet; -1. */
+/* Seals the next full hour (the first time: all of them) that ended `delay_ms` ago or more, if
+ * every host that is heard from has vouched for it and no clock has stepped. 1: sealed; 0: not yet;
+ * -1. */
 int ledger_seal_due(struct tx *tx, struct vouchers *vouchers, int64_t delay_ms, struct err *err);
 
 #endif

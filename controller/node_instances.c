@@ -90,11 +90,16 @@ static int observe_one(struct observing *o, struct instance *instance,
         evidence_still_there(o->tx, o->node_key, o->report, seen, err) != 0)
         return -1;
     instance->node_silent = false; /* it speaks */
-    bool adopting = instance->adopt;
+    bool ran = instance->observed_state == STATE_RUNNING;
+    bool adopting = instance->adopt, was_lost = instance->observed_state == STATE_ERROR;
     if (instance_observe(o->tx, instance, seen, &how, &o->wrote, &o->freed, err) != 0)
         return -1;
-    /* What was acknowledged to the database that is no more is not told again. */
-    if (adopting && !instance->adopt && is_there)
+    bool taken_over = adopting && !instance->adopt && is_there;
+    bool given_up = adopting && !was_lost && instance->observed_state == STATE_ERROR &&
+                    seen->state == STATE_ABSENT;
+    if (ran && seen->state != STATE_RUNNING && !o->report->more && !taken_over && !given_up)
+        return evidence_ended(o->tx, o->node_key, o->report, seen, err);
+    if (taken_over || given_up)
         return evidence_taken_over(o->tx, o->node_key, o->report, seen, err);
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "api/clock.h"
 #include "api/err.h"
+#include "api/limits.h"
 #include "api/log.h"
 #include "controller/evidence.h"
 #include "controller/hosts.h"
@@ -29,6 +30,8 @@ static int check_report(const struct node_report *report, struct err *err)
     if (strlen(report->boot_id) >= HOST_WORD_MAX || strlen(report->incarnation) >= HOST_WORD_MAX)
         return err_field(err, "/boot_id", "boot_id and incarnation: at most %d bytes each",
                          HOST_WORD_MAX - 1);
+    if (report->boottime_ms < 0 || report->wall_ms < 0)
+        return err_field(err, "/boottime_ms", "boottime_ms and wall_ms may not be below 0");
     const struct node_capacity *c = &report->capacity;
     if (c->cpus < 0 || c->memory_mib < 0 || c->disk_gib < 0)
         return err_field(err, "/capacity", "capacity: no amount may be below 0");
@@ -70,16 +73,47 @@ static int note_replaced(struct tx *tx, const struct host *host, struct err *err
     return store_node_past_add(tx->db, host->key, host->boot_id, host->incarnation, err);
 }
 
-/* 1: new. What only the controller may say is dropped, and what one host says of another's. */
+static bool within(int64_t value, int64_t most)
+{
+    return value >= 0 && value <= most;
+}
+
+/* The log cannot be mended, so what no host can mean does not get in. */
+static const char *fault_of(const struct observation *item)
+{
+    enum { YEARS = 100 };
+    const int64_t boot_most = YEARS * 366LL * 24 * 3600 * 1000;
+    const int64_t wall_most = 253402300799999; /* the end of year 9999 */
+    const int64_t count_most = (int64_t)1 << 60;
+    if (item->kind > OBS_COUNTED)
+        return "only the controller may say so";
+    if (!within(item->boottime_ms, boot_most) || !within(item->wall_ms, wall_most))
+        return "no time that can be";
+    if (strlen(item->boot_id) >= HOST_WORD_MAX || strpbrk(item->boot_id, " \t\n") ||
+        !id_valid(item->instance) || item->run < 0)
+        return "no name that can be";
+    if (!within(item->vcpus, LIMIT_VCPUS) || !within(item->memory_mib, LIMIT_MEMORY_MIB) ||
+        !within(item->disk_gib, LIMIT_DISK_GIB))
+        return "no size that can be";
+    if (!within(item->cpu_ns, count_most) || !within(item->ingress_bytes, count_most) ||
+        !within(item->egress_bytes, count_most))
+        return "no count that can be";
+    return NULL;
+}
+
+/* 1: new. What cannot be is dropped, and what one host says of another's or of an image. */
 static int take_observation(struct observing *o, const struct observation *item, struct err *err)
 {
     int64_t flavor_key, node_key;
-    int known = store_instance_node(o->tx->db, item->instance, &node_key, err);
+    const char *fault = fault_of(item);
+    int known = fault ? 0 : store_instance_node(o->tx->db, item->instance, &node_key, err);
     if (known < 0)
         return -1;
-    if (item->kind > OBS_COUNTED || (known && node_key != o->node_key)) {
-        log_warn("node.evidence", "node_key=%lld instance=%s reason=\"not this host's to say\"",
-                 (long long)o->node_key, item->instance);
+    if (!fault && (!known || node_key != o->node_key))
+        fault = "no instance of this host";
+    if (fault) {
+        log_warn("node.evidence", "node_key=%lld instance=%s reason=\"%s\"", (long long)o->node_key,
+                 item->instance, fault);
         return 0;
     }
     if (store_instance_flavor_of(o->tx->db, item, &flavor_key, err) != 0)

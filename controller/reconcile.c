@@ -255,6 +255,14 @@ static void seal_hours(struct reconcile *reconcile, int64_t now)
     pthread_mutex_lock(&reconcile->lock);
 }
 
+void reconcile_seal_soon(struct reconcile *reconcile)
+{
+    pthread_mutex_lock(&reconcile->lock);
+    reconcile->seal_ms = clock_boottime_ms();
+    not_later(reconcile, reconcile->seal_ms);
+    pthread_mutex_unlock(&reconcile->lock);
+}
+
 /* With the lock held; gives it up while it works. Returns when to look again. */
 static int64_t look(struct reconcile *reconcile)
 {

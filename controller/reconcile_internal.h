@@ -43,6 +43,8 @@ void reconcile_silent_again(struct reconcile *reconcile, int64_t node_key);
 bool reconcile_submit_deadline(struct reconcile *reconcile, int64_t operation_key);
 bool reconcile_submit_silent(struct reconcile *reconcile, int64_t node_key);
 bool reconcile_submit_seal(struct reconcile *reconcile);
+/* An hour was sealed: look for the next one. */
+void reconcile_seal_soon(struct reconcile *reconcile);
 /* How often it is looked whether an hour can be sealed. */
 enum { RECONCILE_SEAL_MS = 60 * 1000 };
 

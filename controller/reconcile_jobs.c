@@ -100,13 +100,22 @@ static int silent_run(struct tx *tx, void *ctx, struct err *err)
     return node_fall_silent(tx, due->key, err);
 }
 
+/* There may be more hours that wait. */
+static void seal_next(void *ctx)
+{
+    reconcile_seal_soon(ctx);
+}
+
 static int seal_run(struct tx *tx, void *ctx, struct err *err)
 {
     const struct due *due = ctx;
     struct app *app = due->reconcile->app;
     ledger_months_tidy(app->months);
     usage_kept_tidy(app->kept);
-    return ledger_seal_due(tx, app->vouchers, app->settings.seal_delay_ms, err) < 0 ? -1 : 0;
+    int sealed = ledger_seal_due(tx, app->vouchers, app->settings.seal_delay_ms, err);
+    if (sealed > 0)
+        tx_after_commit(tx, seal_next, due->reconcile, NULL);
+    return sealed < 0 ? -1 : 0;
 }
 
 static void seal_again(struct reconcile *reconcile, int64_t key)

@@ -234,6 +234,8 @@ static const char *const migrations[] = {
     /* Kinds 0 to 4 are the hosts' own, 5 is seen, 7 is clock (enum observation_kind). */
     "CREATE INDEX observation_line ON observation(node_key, boot_id, boottime_ms)"
     "  WHERE kind <= 4;"
+    "CREATE INDEX observation_of_boot ON observation(node_key, boot_id, resource_id)"
+    "  WHERE kind <= 3;"
     "CREATE INDEX observation_seen ON observation(node_key, boot_id, boottime_ms)"
     "  WHERE kind = 5;"
     "CREATE INDEX observation_counted ON observation(resource_id, node_key, boot_id, boottime_ms)"

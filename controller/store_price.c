@@ -7,6 +7,7 @@
 #include "api/mem.h"
 #include "controller/db.h"
 #include "controller/price.h"
+#include "controller/vouch.h"
 #include "controller/writer.h"
 
 static const char *grain_name(int64_t grain_ms)
@@ -39,7 +40,8 @@ int price_past(struct tx *tx, int64_t *ret_ms, struct err *err)
     if (stmt_step(stmt, err) != 1)
         return -1;
     int64_t sealed_ms = stmt_i64(stmt, 0);
-    *ret_ms = sealed_ms > tx->now_ms ? sealed_ms : tx->now_ms;
+    int64_t now_ms = tx_utc(tx);
+    *ret_ms = sealed_ms > now_ms ? sealed_ms : now_ms;
     return 0;
 }
 
@@ -58,6 +60,9 @@ int price_insert(struct tx *tx, const struct price *price, int64_t *ret_key, str
 {
     bool endless = price->valid_until_ms == INT64_MAX;
     int64_t revision = tell(tx, price, "created");
+    /* A price may begin this very moment, which is past a moment later. */
+    int64_t now_ms = tx_utc(tx);
+    int64_t created_ms = now_ms < price->valid_from_ms ? now_ms : price->valid_from_ms;
     auto_stmt struct stmt *stmt =
         db_stmt(tx->db, "INSERT INTO price (id, meter, project_key, flavor_key, nanos, grain_ms,"
                         " minimum_ms, monthly_cap_nanos, valid_from_ms, valid_until_ms, revision,"
@@ -65,7 +70,7 @@ int price_insert(struct tx *tx, const struct price *price, int64_t *ret_key, str
     stmt_bind(stmt, "ttzzizizizii", price->id, meters[price->meter].name, price->project_key,
               price->flavor_key, price->nanos, price->grain_ms, price->minimum_ms,
               price->monthly_cap_nanos, price->valid_from_ms,
-              endless ? (int64_t)0 : price->valid_until_ms, revision, tx->now_ms);
+              endless ? (int64_t)0 : price->valid_until_ms, revision, created_ms);
     if (stmt_run(stmt, err) != 0)
         return -1;
     *ret_key = db_last_key(tx->db);
@@ -83,7 +88,7 @@ int price_stop(struct tx *tx, int64_t key, int64_t ended_ms, struct err *err)
     int64_t revision = tell(tx, &price, ended_ms ? "ended" : "deleted");
     auto_stmt struct stmt *stmt = db_stmt(
         tx->db, "UPDATE price SET ended_ms = ?, deleted_ms = ?, revision = ? WHERE key = ?");
-    stmt_bind(stmt, "zzii", ended_ms, ended_ms ? (int64_t)0 : tx->now_ms, revision, key);
+    stmt_bind(stmt, "zzii", ended_ms, ended_ms ? (int64_t)0 : tx_utc(tx), revision, key);
     return stmt_run(stmt, err);
 }
 

@@ -275,18 +275,39 @@ static int compare_capped(const void *left, const void *right)
     return rc ? rc : order((int64_t)a->place, (int64_t)b->place);
 }
 
-/* Marks those rows that others take back, and these, with sign 0: they never were. */
+static int compare_ids(const void *a, const void *b)
+{
+    return order(*(const int64_t *)a, *(const int64_t *)b);
+}
+
+/* Sorted: those that stand with both signs. */
+static size_t find_reversed(const struct capped *capped, size_t count, int64_t *ids)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (capped[i].sign < 0 && capped[i].id)
+            ids[found++] = capped[i].id;
+    }
+    if (found)
+        qsort(ids, found, sizeof(*ids), compare_ids);
+    return found;
+}
+
+/* Marks those rows that others take back, and these, with sign 0: they never were. A row that
+ * was itself a correction may stand here in two parts, of which its reversal takes back both. */
 static void drop_reversed(struct capped *capped, size_t count)
 {
-    for (size_t first = 0, next; first < count; first = next) {
-        bool plus = false, minus = false;
-        for (next = first; next < count && capped[next].id == capped[first].id &&
-                           capped[next].start_ms == capped[first].start_ms;
-             next++) {
-            plus = plus || capped[next].sign > 0;
-            minus = minus || capped[next].sign < 0;
-        }
-        for (size_t i = first; i < next && plus && minus && capped[first].id; i++)
+    autofree int64_t *ids = xcalloc(count + 1, sizeof(*ids));
+    autofree bool *there = xcalloc(count + 1, sizeof(*there));
+    size_t found = find_reversed(capped, count, ids);
+    for (size_t i = 0; i < count && found; i++) {
+        const int64_t *id = bsearch(&capped[i].id, ids, found, sizeof(*ids), compare_ids);
+        if (id && capped[i].sign > 0)
+            there[id - ids] = true;
+    }
+    for (size_t i = 0; i < count && found; i++) {
+        const int64_t *id = bsearch(&capped[i].id, ids, found, sizeof(*ids), compare_ids);
+        if (id && there[id - ids])
             capped[i].sign = 0;
     }
 }

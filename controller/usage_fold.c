@@ -320,7 +320,7 @@ static void interpolate(const struct count *before, const struct count *after, i
 
 struct counting {
     const struct folding *f;
-    int64_t run;
+    int64_t run, flavor_key;
     struct segment hour; /* being filled; amounts so far */
 };
 
@@ -332,6 +332,7 @@ static void flush_hour(struct counting *c)
         put(c->f,
             (struct segment){.kind = SEGMENT_COUNTED,
                              .run = c->run,
+                             .flavor_key = c->flavor_key,
                              .amounts = {h->amounts[0], h->amounts[1], h->amounts[2]}},
             h->start_ms - c->f->shift_ms, h->end_ms - c->f->shift_ms, true);
     memset(h->amounts, 0, sizeof(h->amounts));
@@ -381,7 +382,7 @@ static void count_run(const struct folding *f, const struct run *run)
 {
     const struct fold_question *q = f->question;
     struct count before = {.boottime_ms = run->start};
-    struct counting c = {.f = f, .run = run->run};
+    struct counting c = {.f = f, .run = run->run, .flavor_key = run->first->flavor_key};
     c.hour.start_ms = c.hour.end_ms = run->start + f->shift_ms;
     for (size_t i = 0; i < q->count_count && before.boottime_ms < f->group->cut; i++) {
         const struct count *sample = &q->counts[i];

@@ -53,7 +53,7 @@ static int stop(struct tx *tx, void *ctx, struct err *err)
         if (host && !host->silent && evidence_host_seen(tx, host, err) != 0)
             return -1;
     }
-    return 0;
+    return evidence_own_seen(tx, err);
 }
 
 void usage_stop(struct app *app)

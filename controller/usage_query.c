@@ -13,6 +13,7 @@
 #include "controller/price.h"
 #include "controller/readers.h"
 #include "controller/request.h"
+#include "controller/store_segment.h"
 #include "controller/usage_kept.h"
 #include "controller/usage_names.h"
 #include "controller/vouch.h"
@@ -165,6 +166,20 @@ int usage_query_now(struct request *r, struct db *db, struct usage_query *ret_qu
     return ledger_now(r->app, db, &ret_query->moment, err);
 }
 
+int usage_moment_check(struct db *db, const struct ledger_moment *now,
+                       const struct ledger_moment *moment, struct err *err)
+{
+    enum { SEALS_BEHIND = 48 };
+    struct seal seal = {0};
+    if (moment->seal_key && store_seal_next(db, moment->seal_key - 1, &seal, err) < 0)
+        return -1;
+    bool was = seal.key == moment->seal_key && seal.until_ms == moment->sealed_ms &&
+               seal.observation_key <= moment->observation_key;
+    if (!was || now->seal_key - moment->seal_key > SEALS_BEHIND)
+        return err_field(err, "cursor", "cursor is too old, or none that an earlier page gave");
+    return 0;
+}
+
 int usage_query_parse(struct request *r, struct db *db, struct usage_query *ret_query,
                       struct err *err)
 {
@@ -174,7 +189,8 @@ int usage_query_parse(struct request *r, struct db *db, struct usage_query *ret_
         return -1;
     if (cursor) {
         struct ledger_moment now = ret_query->moment;
-        if (usage_cursor_parse(cursor, &now, ret_query, err) != 0)
+        if (usage_cursor_parse(cursor, &now, ret_query, err) != 0 ||
+            usage_moment_check(db, &now, &ret_query->moment, err) != 0)
             return -1;
     }
     int64_t from, to;

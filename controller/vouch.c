@@ -52,6 +52,11 @@ int64_t vouchers_now(struct vouchers *v)
     return vouchers_line(v) + clock_boottime_ms();
 }
 
+int64_t tx_utc(const struct tx *tx)
+{
+    return tx->vouchers ? vouchers_now(tx->vouchers) : tx->now_ms;
+}
+
 /* ---- what was written down: "<boot id> <number> <number>" ---- */
 
 struct noted {
@@ -254,6 +259,20 @@ static int confirm(struct vouchers *v, struct tx *tx, int64_t node_key, struct n
     return note_write(tx, name, steps, err);
 }
 
+struct new_line {
+    struct vouchers *vouchers;
+    int64_t line_ms;
+};
+
+static void set_line(void *ctx)
+{
+    struct new_line *new = ctx;
+    pthread_mutex_lock(&new->vouchers->lock);
+    new->vouchers->line_ms = new->line_ms;
+    pthread_mutex_unlock(&new->vouchers->lock);
+    free(new);
+}
+
 static int confirm_own(struct vouchers *v, struct tx *tx, bool take, struct err *err)
 {
     struct noted steps;
@@ -263,11 +282,13 @@ static int confirm_own(struct vouchers *v, struct tx *tx, bool take, struct err 
         own.wall_ms = clock_wall_ms();
         snprintf(own.boot_id, sizeof(own.boot_id), "%s", steps.boot_id);
         steps.a = 0;
-        pthread_mutex_lock(&v->lock);
-        v->line_ms = own.wall_ms - own.boottime_ms;
-        pthread_mutex_unlock(&v->lock);
-        if (take_line(tx, &own, err) != 0 || vouchers_keep(v, tx, err) != 0)
+        struct noted line = {.a = own.wall_ms - own.boottime_ms};
+        snprintf(line.boot_id, sizeof(line.boot_id), "%s", steps.boot_id);
+        if (take_line(tx, &own, err) != 0 || note_write(tx, line_name, &line, err) != 0)
             return -1;
+        struct new_line *new = xmalloc(sizeof(*new));
+        *new = (struct new_line){v, line.a};
+        tx_after_commit(tx, set_line, new, free);
     }
     return confirm(v, tx, 0, &steps, err);
 }

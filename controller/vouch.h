@@ -40,6 +40,8 @@ int vouchers_keep(struct vouchers *vouchers, struct tx *tx, struct err *err);
 /* Our own line, and UTC now by it. */
 int64_t vouchers_line(struct vouchers *vouchers);
 int64_t vouchers_now(struct vouchers *vouchers);
+/* UTC by our own line, for what bills depend on; the wall clock where there is no line. */
+int64_t tx_utc(const struct tx *tx);
 
 void vouchers_heard(struct vouchers *vouchers, const struct voucher *voucher);
 void vouchers_lost(struct vouchers *vouchers, int64_t node_key);

@@ -407,6 +407,13 @@ void sim_claim(struct sim_agent *agent, const char *epoch, int64_t revision)
     pthread_mutex_unlock(&agent->lock);
 }
 
+void sim_say(struct sim_agent *agent, const char *id, const struct observation *what)
+{
+    pthread_mutex_lock(&agent->lock);
+    sim_host_say(&agent->host, id, what);
+    pthread_mutex_unlock(&agent->lock);
+}
+
 bool sim_guest(struct sim_agent *agent, const char *id, struct sim_guest *ret_guest)
 {
     pthread_mutex_lock(&agent->lock);

@@ -57,6 +57,9 @@ void sim_claim(struct sim_agent *agent, const char *epoch, int64_t revision);
 /* Sends the last but `back` report once more; returns the HTTP status. */
 int sim_replay(struct sim_agent *agent, unsigned back);
 
+/* The next report brings this evidence, true or not; times that are 0 are now. */
+void sim_say(struct sim_agent *agent, const char *id, const struct observation *what);
+
 /* A copy of a guest; false: none. */
 bool sim_guest(struct sim_agent *agent, const char *id, struct sim_guest *ret_guest);
 struct sim_count {

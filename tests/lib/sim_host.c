@@ -70,27 +70,32 @@ static void copy(char *to, size_t size, const char *text)
 
 /* ---- evidence ---- */
 
-static void observe(struct sim_host *host, const struct sim_guest *guest, int kind, int cause)
+void sim_host_say(struct sim_host *host, const char *id, const struct observation *what)
 {
     if (host->observation_count == host->observation_cap) {
         host->observation_cap = host->observation_cap ? 2 * host->observation_cap : 16;
         host->observations =
             xrealloc(host->observations, host->observation_cap * sizeof(*host->observations));
     }
-    host->observations[host->observation_count++] = (struct observation){
-        .boot_id = host->boot_id,
-        .incarnation = host->spool,
-        .sequence = ++host->spool_sequence,
-        .kind = kind,
-        .instance = xstrdup(guest->id),
-        .run = guest->run,
-        .cause = cause,
-        .boottime_ms = clock_boottime_ms(),
-        .wall_ms = clock_wall_ms(),
-        .vcpus = guest->vcpus,
-        .memory_mib = guest->memory_mib,
-        .disk_gib = guest->disk_gib,
-    };
+    struct observation *o = &host->observations[host->observation_count++];
+    *o = *what;
+    o->boot_id = host->boot_id;
+    o->incarnation = host->spool;
+    o->sequence = ++host->spool_sequence;
+    o->instance = xstrdup(id);
+    o->boottime_ms = what->boottime_ms ? what->boottime_ms : clock_boottime_ms();
+    o->wall_ms = what->wall_ms ? what->wall_ms : clock_wall_ms();
+}
+
+static void observe(struct sim_host *host, const struct sim_guest *guest, int kind, int cause)
+{
+    struct observation what = {.kind = kind,
+                               .run = guest->run,
+                               .cause = cause,
+                               .vcpus = guest->vcpus,
+                               .memory_mib = guest->memory_mib,
+                               .disk_gib = guest->disk_gib};
+    sim_host_say(host, guest->id, &what);
 }
 
 /* ---- steps ---- */

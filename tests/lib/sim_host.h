@@ -64,6 +64,9 @@ int64_t sim_host_step(struct sim_host *host, int64_t now_ms);
 /* Whether something changed that was not reported. */
 bool sim_host_news(const struct sim_host *host);
 
+/* Evidence, true or not: whose, when and the rest as given; times that are 0 are now. */
+void sim_host_say(struct sim_host *host, const char *id, const struct observation *what);
+
 /* Things that happen on hosts. */
 bool sim_host_end_guest(struct sim_host *host, const char *id, enum stop_cause cause);
 void sim_host_boot(struct sim_host *host);

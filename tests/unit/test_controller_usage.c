@@ -205,6 +205,69 @@ static void test_usage__what_a_restored_database_takes_over_is_measured_again(vo
     assert_null(strstr(first + 1, "\"running\""));
 }
 
+static void move_database(struct world *world, const char *from, const char *to)
+{
+    struct err auto_err err = {0};
+    struct buf auto_buf all = {0};
+    autofree char *in = xasprintf("%s/%s", world->dir, from);
+    autofree char *out = xasprintf("%s/%s", world->dir, to);
+    assert_int_equal(file_read(in, 1 << 26, &all, &err), 0);
+    assert_int_equal(file_write("test", out, all.data, all.len, 0600, &err), 0);
+}
+
+/* The stop was acknowledged to the database that is no more. */
+static void
+test_usage__a_run_that_ended_unknown_to_a_restored_database_is_not_billed_on(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    struct world *world = stage.world;
+    world_close(world);
+    move_database(world, "data/minicloud.db", "copy.db");
+    world_open(world);
+    world_settle(stage.host);
+    autofree char *stop = world_act(world, stage.id, "stop", "{\"force\":true}");
+    world_settle(stage.host);
+    world_see(world, stop, "state", "done");
+    world_close(world);
+    move_database(world, "copy.db", "data/minicloud.db");
+    world_open(world);
+    autofree char *path = world_instance(stage.id);
+    for (int i = 0; i < 4; i++)
+        world_settle(stage.host);
+    world_see(world, path, "state", "stopped");
+    long long ran = used(world, "running", "");
+    for (int i = 0; i < 8; i++)
+        world_settle(stage.host);
+    assert_int_equal(used(world, "running", ""), ran);
+    assert_int_equal(world_number(world, "SELECT count(*) FROM observation WHERE kind = 1"), 1);
+}
+
+/* A row that is in the log cannot be taken out: what cannot be does not get in. */
+static void test_usage__evidence_that_cannot_be_is_dropped(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    static const char count[] = "SELECT count(*) FROM observation";
+    int64_t before = world_number(stage.world, count);
+    static const struct observation wrong[] = {
+        {.kind = OBS_STARTED, .boottime_ms = -1},
+        {.kind = OBS_STARTED, .boottime_ms = 1LL << 52},
+        {.kind = OBS_STARTED, .wall_ms = 1LL << 52},
+        {.kind = OBS_STARTED, .vcpus = -1},
+        {.kind = OBS_ALLOCATED, .disk_gib = 1LL << 52},
+        {.kind = OBS_COUNTED, .cpu_ns = -1},
+        {.kind = OBS_DELETED},
+        {.kind = OBS_STARTED, .run = -1},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+        sim_say(stage.host, stage.id, &wrong[i]);
+    sim_say(stage.host, "01a204a6-0cbb-7000-8626-9586c5cf46bd", &(struct observation){0});
+    world_settle(stage.host);
+    assert_int_equal(world_number(stage.world, count), before);
+    sim_say(stage.host, stage.id, &(struct observation){.kind = OBS_COUNTED, .run = 1});
+    world_settle(stage.host);
+    assert_int_equal(world_number(stage.world, count), before + 1);
+}
+
 /* ---- what a tenant sees ---- */
 
 static void test_usage__a_tenant_sees_its_own_and_no_nodes(void **state)
@@ -283,6 +346,8 @@ int main(void)
         TEST(test_usage__sealing_changes_no_total),
         TEST(test_usage__what_is_proved_late_is_a_correction_of_sealed_time_only),
         TEST(test_usage__what_a_restored_database_takes_over_is_measured_again),
+        TEST(test_usage__a_run_that_ended_unknown_to_a_restored_database_is_not_billed_on),
+        TEST(test_usage__evidence_that_cannot_be_is_dropped),
         TEST(test_usage__a_tenant_sees_its_own_and_no_nodes),
         TEST(test_usage__a_stepped_clock_holds_up_sealing_until_someone_confirms),
         TEST(test_usage__verify_names_the_row_that_was_changed),
