@@ -94,7 +94,8 @@ static int all_vouch(struct tx *tx, struct evidence *evidence, int64_t own_line_
     return 0;
 }
 
-/* Before anything is written: a hold can last, and is looked at every minute. */
+/* Looked at every minute, due or not: a clock may step, and its host be gone before the hour is
+ * over. Before anything else is written, as a hold can last. */
 static int is_held(struct tx *tx, struct vouchers *vouchers, struct err *err)
 {
     int64_t key;
@@ -105,6 +106,8 @@ static int is_held(struct tx *tx, struct vouchers *vouchers, struct err *err)
     struct evidence *evidence = evidence_at(tx->db, key, 0, NULL, NULL);
     int rc = vouchers_held(vouchers, tx->db, evidence, &held, err);
     evidence_free(evidence);
+    if (rc == 1 && vouchers_note_held(tx, &held, err) != 0)
+        return -1;
     if (rc == 1)
         log_warn("usage.held", "node_key=%" PRId64 " step_ms=%" PRId64, held.node_key,
                  held.step_ms);
@@ -116,10 +119,7 @@ static int may_seal(struct tx *tx, struct vouchers *vouchers, int64_t until_ms, 
 {
     int64_t key;
     uint8_t chain[SHA256_BYTES];
-    int held = is_held(tx, vouchers, err);
     *ret_may = false;
-    if (held != 0)
-        return held < 0 ? -1 : 0;
     if (note_hosts(tx, ret_may, err) != 0 || (*ret_may && evidence_own_seen(tx, err) != 0) ||
         evidence_head(tx->db, &key, chain, err) != 0)
         return -1;
@@ -136,9 +136,10 @@ int ledger_seal_due(struct tx *tx, struct vouchers *vouchers, int64_t delay_ms, 
     struct seal last;
     bool may;
     int64_t until = hour_floor(vouchers_now(vouchers) - delay_ms);
-    if (store_seal_last(tx->db, &last, err) < 0)
+    int held = is_held(tx, vouchers, err);
+    if (held < 0 || store_seal_last(tx->db, &last, err) < 0)
         return -1;
-    if (until <= last.until_ms)
+    if (held || until <= last.until_ms)
         return 0;
     /* Hour by hour, so that no backlog keeps the writer for long. */
     if (last.key && until > last.until_ms + HOUR_MS)

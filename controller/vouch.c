@@ -221,11 +221,32 @@ static int judge(struct db *db, int64_t node_key, const struct noted *steps, str
     return stepped(steps->b, confirmed.b);
 }
 
+static const char held_name[] = "clock.held"; /* "<word> <node key> <step>" */
+
+int vouchers_note_held(struct tx *tx, const struct held *held, struct err *err)
+{
+    struct noted noted = {.a = held->node_key, .b = held->step_ms};
+    snprintf(noted.boot_id, sizeof(noted.boot_id), "%s", held->against_own ? "line" : "step");
+    return note_write(tx, held_name, &noted, err);
+}
+
+static int noted_held(struct db *db, struct held *ret_held, struct err *err)
+{
+    struct noted noted;
+    if (note_read(db, held_name, &noted, err) != 0)
+        return -1;
+    *ret_held = (struct held){noted.a, noted.b, strcmp(noted.boot_id, "line") == 0};
+    return noted.boot_id[0] != 0;
+}
+
 int vouchers_held(struct vouchers *v, struct db *db, struct evidence *evidence,
                   struct held *ret_held, struct err *err)
 {
     struct noted steps;
     size_t count;
+    int known = noted_held(db, ret_held, err);
+    if (known != 0)
+        return known;
     autofree struct voucher *all = vouchers_all(v, &count);
     own_steps(v, &steps);
     int rc = judge(db, 0, &steps, ret_held, err);
@@ -250,12 +271,22 @@ static int take_line(struct tx *tx, const struct voucher *voucher, struct err *e
                             err);
 }
 
-static int confirm(struct vouchers *v, struct tx *tx, int64_t node_key, struct noted *steps,
-                   struct err *err)
+/* 1: a noted hold was this machine's, and is no more. */
+static int release(struct tx *tx, int64_t node_key, struct err *err)
+{
+    struct held held;
+    int known = noted_held(tx->db, &held, err);
+    if (known <= 0 || held.node_key != node_key)
+        return known < 0 ? -1 : 0;
+    return meta_set(tx, held_name, "", err) == 0 ? 1 : -1;
+}
+
+static int confirm(struct tx *tx, int64_t node_key, struct noted *steps, struct err *err)
 {
     char name[64];
-    (void)v;
     step_name(name, node_key);
+    if (release(tx, node_key, err) < 0)
+        return -1;
     return note_write(tx, name, steps, err);
 }
 
@@ -290,7 +321,7 @@ static int confirm_own(struct vouchers *v, struct tx *tx, bool take, struct err 
         *new = (struct new_line){v, line.a};
         tx_after_commit(tx, set_line, new, free);
     }
-    return confirm(v, tx, 0, &steps, err);
+    return confirm(tx, 0, &steps, err);
 }
 
 int vouchers_confirm(struct vouchers *v, struct tx *tx, int64_t node_key, bool take,
@@ -302,9 +333,13 @@ int vouchers_confirm(struct vouchers *v, struct tx *tx, int64_t node_key, bool t
     uint8_t chain[SHA256_BYTES];
     if (node_key == 0)
         return confirm_own(v, tx, take, err);
-    if (!vouchers_find(v, node_key, &voucher))
+    if (!vouchers_find(v, node_key, &voucher)) {
+        int released = take ? 0 : release(tx, node_key, err);
+        if (released != 0)
+            return released < 0 ? -1 : 0;
         return err_set(err, ERR_CONFLICT,
                        "the node is not heard from: its clock cannot be confirmed now");
+    }
     if (take && take_line(tx, &voucher, err) != 0)
         return -1;
     if (evidence_head(tx->db, &last, chain, err) != 0)
@@ -312,5 +347,5 @@ int vouchers_confirm(struct vouchers *v, struct tx *tx, int64_t node_key, bool t
     struct evidence *evidence = evidence_at(tx->db, last, 0, NULL, NULL);
     int rc = steps_of(v, evidence, &voucher, &steps, err);
     evidence_free(evidence);
-    return rc != 0 ? -1 : confirm(v, tx, node_key, &steps, err);
+    return rc != 0 ? -1 : confirm(tx, node_key, &steps, err);
 }

@@ -56,11 +56,14 @@ struct held {
     int64_t step_ms;  /* how far; positive: its clock is ahead */
     bool against_own; /* its line differs from ours; else its clock from its line */
 };
-/* 1: there is one; 0: none. Steps that were confirmed do not count. */
+/* 1: there is one; 0: none. Steps that were confirmed do not count; one that was noted does,
+ * whatever became of that clock since. */
 int vouchers_held(struct vouchers *vouchers, struct db *db, struct evidence *evidence,
                   struct held *ret_held, struct err *err);
+/* So that a hold outlives its host's silence, its reboot and our own restart. */
+int vouchers_note_held(struct tx *tx, const struct held *held, struct err *err);
 /* An operator's word: `take` the clock as it is now for the whole of its boot, or keep the line.
- * ERR_CONFLICT when the host is not heard from. */
+ * ERR_CONFLICT when the host is not heard from (a noted step of it can be kept even then). */
 int vouchers_confirm(struct vouchers *vouchers, struct tx *tx, int64_t node_key, bool take,
                      struct err *err);
 

@@ -306,6 +306,11 @@ static void test_usage__a_stepped_clock_holds_up_sealing_until_someone_confirms(
     assert_in_range(used(stage.world, "running", ""), ran, ran + 5);
     assert_int_equal(seal(stage.world, 0), 0);
     assert_int_equal(world_number(stage.world, "SELECT count(*) FROM seal"), 0);
+    /* Silence does not end it. */
+    vouchers_lost(vouchers, all[0].node_key);
+    assert_int_equal(seal(stage.world, 0), 0);
+    world_see(stage.world, "/v1/usage", "held.node", "h1");
+    vouchers_heard(vouchers, &all[0]);
     world_did(stage.world, 204, "POST", "/v1/usage/confirm",
               "{\"node\":\"h1\",\"clock\":\"keep\"}");
     assert_in_range(used(stage.world, "running", ""), ran, ran + 5);
