@@ -322,6 +322,7 @@ int usage_held(struct request *r, struct db *db, const struct ledger_moment *mom
              "%s is %lld ms %s %s; POST /v1/usage/confirm says which holds",
              held.node_key ? "the node's clock" : "the controller's clock",
              (long long)llabs(held.step_ms), held.step_ms < 0 ? "behind" : "ahead of",
-             held.against_own ? "the controller's" : "where it was");
+             held.against_own ? held.node_key ? "the controller's" : "the last seal"
+                              : "where it was");
     return 0;
 }

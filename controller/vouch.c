@@ -13,6 +13,7 @@
 #include "api/types.h"
 #include "controller/evidence.h"
 #include "controller/meta.h"
+#include "controller/store_segment.h"
 #include "controller/writer.h"
 
 struct vouchers {
@@ -221,6 +222,22 @@ static int judge(struct db *db, int64_t node_key, const struct noted *steps, str
     return stepped(steps->b, confirmed.b);
 }
 
+static const char away_name[] = "clock.away"; /* "confirmed <UTC by our line> 0" */
+
+/* Since the last seal, or since somebody confirmed that so much time has passed. */
+static int was_away(struct vouchers *v, struct db *db, struct held *ret_held, struct err *err)
+{
+    struct seal last;
+    struct noted confirmed;
+    int known = store_seal_last(db, &last, err);
+    if (known <= 0 || note_read(db, away_name, &confirmed, err) != 0)
+        return known < 0 ? -1 : 0;
+    int64_t since = confirmed.a > last.until_ms ? confirmed.a : last.until_ms;
+    int64_t away = vouchers_now(v) - since;
+    *ret_held = (struct held){.step_ms = away, .against_own = true};
+    return away > VOUCH_AWAY_DAYS * 24LL * 3600 * 1000;
+}
+
 static const char held_name[] = "clock.held"; /* "<word> <node key> <step>" */
 
 int vouchers_note_held(struct tx *tx, const struct held *held, struct err *err)
@@ -250,6 +267,8 @@ int vouchers_held(struct vouchers *v, struct db *db, struct evidence *evidence,
     autofree struct voucher *all = vouchers_all(v, &count);
     own_steps(v, &steps);
     int rc = judge(db, 0, &steps, ret_held, err);
+    if (rc == 0)
+        rc = was_away(v, db, ret_held, err);
     for (size_t i = 0; i < count && rc == 0; i++) {
         if (steps_of(v, evidence, &all[i], &steps, err) != 0)
             return -1;
@@ -321,6 +340,9 @@ static int confirm_own(struct vouchers *v, struct tx *tx, bool take, struct err 
         *new = (struct new_line){v, line.a};
         tx_after_commit(tx, set_line, new, free);
     }
+    struct noted away = {.boot_id = "confirmed", .a = vouchers_now(v)};
+    if (note_write(tx, away_name, &away, err) != 0)
+        return -1;
     return confirm(tx, 0, &steps, err);
 }
 

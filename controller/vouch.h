@@ -20,6 +20,9 @@ struct evidence;
 struct tx;
 
 enum { VOUCH_STEP_MS = 5000 };
+/* Who was away for longer than this may have come back with a wrong clock, which would seal
+ * the future for good: sealing waits to be told. */
+enum { VOUCH_AWAY_DAYS = 7 };
 
 /* Of one host at its last report. */
 struct voucher {

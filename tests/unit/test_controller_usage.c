@@ -318,6 +318,20 @@ static void test_usage__a_stepped_clock_holds_up_sealing_until_someone_confirms(
     world_see(stage.world, "/v1/usage", "held", NULL);
 }
 
+/* A clock that is far ahead after a start would seal the future. */
+static void test_usage__a_jump_of_days_since_the_last_seal_is_held_as_well(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    seal(stage.world, vouchers_now(stage.world->app->vouchers) - 8LL * 24 * 3600 * 1000);
+    assert_int_equal(seal(stage.world, 0), 0);
+    struct answer auto_answer_json held = world_call(stage.world, 200, "GET", "/v1/usage", NULL);
+    assert_non_null(strstr(answer_str(&held, "held.reason"), "ahead of the last seal"));
+    world_did(stage.world, 204, "POST", "/v1/usage/confirm", "{\"clock\":\"keep\"}");
+    assert_int_equal(seal(stage.world, 0), 1);
+    assert_int_equal(seal(stage.world, 0), 1);
+    world_see(stage.world, "/v1/usage", "held", NULL);
+}
+
 /* ---- verification ---- */
 
 static void test_usage__verify_names_the_row_that_was_changed(void **state)
@@ -355,6 +369,7 @@ int main(void)
         TEST(test_usage__evidence_that_cannot_be_is_dropped),
         TEST(test_usage__a_tenant_sees_its_own_and_no_nodes),
         TEST(test_usage__a_stepped_clock_holds_up_sealing_until_someone_confirms),
+        TEST(test_usage__a_jump_of_days_since_the_last_seal_is_held_as_well),
         TEST(test_usage__verify_names_the_row_that_was_changed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
