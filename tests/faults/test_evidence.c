@@ -58,14 +58,15 @@ static void read_row(sqlite3_stmt *row, struct told *ret)
     ret->egress_bytes = sqlite3_column_int64(row, 7);
 }
 
-/* The newest of a kind. */
+/* The newest of a kind that the agent told; what the controller notes by itself is not meant. */
 static struct told told_now(struct cloud *cloud, const char *id, int kind)
 {
     static const char sql[] =
-        "SELECT (SELECT count(*) FROM observation WHERE resource_id = ?1 AND kind = ?2),"
-        " boottime_ms, wall_ms, noticed, vcpus, cpu_ns, ingress_bytes, egress_bytes FROM "
+        "SELECT (SELECT count(*) FROM observation WHERE resource_id = ?1 AND kind = ?2"
+        " AND incarnation <> ''), boottime_ms, wall_ms, noticed, vcpus, cpu_ns, ingress_bytes, "
+        "egress_bytes FROM "
         "observation"
-        " WHERE resource_id = ?1 AND kind = ?2 ORDER BY key DESC LIMIT 1";
+        " WHERE resource_id = ?1 AND kind = ?2 AND incarnation <> '' ORDER BY key DESC LIMIT 1";
     autofree char *path = xasprintf("%s/data/minicloud.db", cloud->dir);
     struct told told = {0};
     sqlite3 *db;
