@@ -37,7 +37,7 @@ static void find_library_queue(void)
     library_queue = (queue_function *)dlsym(RTLD_NEXT, "MHD_queue_response");
     if (library_queue)
         return;
-    log_error("http.library", "msg=\"libmicrohttpd has no MHD_queue_response\"");
+    log_error("http.missing_symbol", "msg=\"libmicrohttpd has no MHD_queue_response\"");
     abort();
 }
 

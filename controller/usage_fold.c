@@ -1,14 +1,12 @@
 /* Evidence to segments; see usage_fold.h. Each boot is read by itself in its own time, then the
  * boots are laid behind each other in UTC. */
-#include "controller/usage_fold.h"
+#include "controller/usage_fold_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/mem.h"
 #include "api/types.h"
-
-enum { NEVER = -1 };
 
 struct segment *segments_add(struct segments *segments, const struct segment *segment)
 {
@@ -37,26 +35,6 @@ static int64_t larger(int64_t a, int64_t b)
 }
 
 /* ---- one boot, in its host's time ---- */
-
-struct run {
-    int64_t run, start, stop, noticed; /* NEVER: no word of it */
-    int64_t counted;                   /* it was on then; NEVER: not known */
-    const struct fact *first;          /* the word of its start: its sizes */
-};
-
-/* The facts of one boot and one resource, in the order of time. */
-struct group {
-    struct fact *facts;
-    size_t count;
-    const struct boot *boot;
-    int64_t last_run;  /* the newest that is spoken of */
-    bool has_last_run; /* and it was started here */
-    int64_t first;     /* boottime of the first fact */
-    int64_t gone;      /* nothing was left; INT64_MAX: not so */
-    int64_t cut;       /* deleted or gone; INT64_MAX: not */
-    bool over;         /* no boot comes after this one */
-    int64_t vouched;   /* the last moment that is vouched for */
-};
 
 /* The last time before (or at) `at` that the host vouched for all its runs; `from` at least. */
 static int64_t seen_before(const struct boot *boot, int64_t from, int64_t at)
@@ -105,11 +83,6 @@ static void group_measure(struct group *group)
 
 /* ---- runs ---- */
 
-struct runs {
-    struct run *items;
-    size_t count;
-};
-
 static int by_run(const void *a, const void *b)
 {
     const struct run *left = a, *right = b;
@@ -135,7 +108,7 @@ static void earliest(int64_t *at, int64_t boottime_ms)
 
 /* The facts are in order: the first word of a start has its sizes. Of runs whose start nobody
  * proved nothing is known. */
-static void runs_collect(const struct group *group, struct runs *runs)
+void fold_runs(const struct group *group, struct runs *runs)
 {
     runs->items = xcalloc(group->count, sizeof(*runs->items));
     for (size_t i = 0; i < group->count; i++) {
@@ -192,15 +165,8 @@ static struct stretch run_stretch(const struct group *group, const struct run *r
 
 /* ---- what a group comes to ---- */
 
-struct folding {
-    const struct fold_question *question;
-    const struct group *group;
-    struct segments *out;
-    int64_t shift_ms; /* from boottime to UTC */
-};
-
-static void put(const struct folding *f, struct segment segment, int64_t start, int64_t end,
-                bool final)
+void fold_put(const struct folding *f, struct segment segment, int64_t start, int64_t end,
+              bool final)
 {
     if (end <= start)
         return;
@@ -216,12 +182,12 @@ static void put(const struct folding *f, struct segment segment, int64_t start, 
 static void put_state(const struct folding *f, int kind, const struct fact *sizes, int64_t run,
                       const struct stretch *s)
 {
-    put(f,
-        (struct segment){.kind = kind,
-                         .run = run,
-                         .flavor_key = sizes->flavor_key,
-                         .amounts = {1, sizes->vcpus, sizes->memory_mib}},
-        s->start, s->end, s->final);
+    fold_put(f,
+             (struct segment){.kind = kind,
+                              .run = run,
+                              .flavor_key = sizes->flavor_key,
+                              .amounts = {1, sizes->vcpus, sizes->memory_mib}},
+             s->start, s->end, s->final);
 }
 
 static bool same_sizes(const struct fact *a, const struct fact *b)
@@ -247,12 +213,12 @@ static void put_existence(const struct folding *f, const struct fact *sizes, int
     if (kind == SEGMENT_ALLOCATED)
         put_state(f, kind, sizes, 0, &s);
     else if (kind == SEGMENT_IMAGE)
-        put(f, (struct segment){.kind = kind, .amounts = {sizes->bytes}}, start, end, final);
+        fold_put(f, (struct segment){.kind = kind, .amounts = {sizes->bytes}}, start, end, final);
     else
-        put(f,
-            (struct segment){
-                .kind = kind, .flavor_key = sizes->flavor_key, .amounts = {sizes->disk_gib}},
-            start, end, final);
+        fold_put(f,
+                 (struct segment){
+                     .kind = kind, .flavor_key = sizes->flavor_key, .amounts = {sizes->disk_gib}},
+                 start, end, final);
 }
 
 /* What exists within [from, to), one segment for each set of sizes. */
@@ -273,14 +239,14 @@ static void put_kind(const struct folding *f, int kind, int64_t from, int64_t to
 
 static void put_gap(const struct folding *f, int64_t start, int64_t end)
 {
-    put(f, (struct segment){.kind = SEGMENT_GAP, .amounts = {1}}, start, end, true);
+    fold_put(f, (struct segment){.kind = SEGMENT_GAP, .amounts = {1}}, start, end, true);
 }
 
 /* Runs, and allocated between them. */
 static void put_states(const struct folding *f, int64_t from, int64_t to, bool final)
 {
     struct runs runs = {0};
-    runs_collect(f->group, &runs);
+    fold_runs(f->group, &runs);
     int64_t at = from;
     for (size_t i = 0; i < runs.count; i++) {
         int64_t next = i + 1 < runs.count ? runs.items[i + 1].start : INT64_MAX;
@@ -298,112 +264,11 @@ static void put_states(const struct folding *f, int64_t from, int64_t to, bool f
     free(runs.items);
 }
 
-static int boot_order(const struct boot *a, const struct boot *b)
+int fold_boot_order(const struct boot *a, const struct boot *b)
 {
     if (a->node_key != b->node_key)
         return a->node_key < b->node_key ? -1 : 1;
     return strcmp(a->boot_id, b->boot_id);
-}
-
-/* ---- counters ---- */
-
-/* What a run had used by a moment of its host's time, between two samples. */
-static void interpolate(const struct count *before, const struct count *after, int64_t at,
-                        int64_t ret_amounts[SEGMENT_AMOUNTS])
-{
-    quantity passed = at - before->boottime_ms, all = after->boottime_ms - before->boottime_ms;
-    for (int i = 0; i < SEGMENT_AMOUNTS; i++)
-        ret_amounts[i] =
-            before->amounts[i] +
-            (int64_t)((quantity)(after->amounts[i] - before->amounts[i]) * passed / all);
-}
-
-struct counting {
-    const struct folding *f;
-    int64_t run, flavor_key;
-    struct segment hour; /* being filled; amounts so far */
-};
-
-static void flush_hour(struct counting *c)
-{
-    struct segment *h = &c->hour;
-    bool any = h->amounts[0] || h->amounts[1] || h->amounts[2];
-    if (any && h->start_ms >= c->f->question->counted_from_ms)
-        put(c->f,
-            (struct segment){.kind = SEGMENT_COUNTED,
-                             .run = c->run,
-                             .flavor_key = c->flavor_key,
-                             .amounts = {h->amounts[0], h->amounts[1], h->amounts[2]}},
-            h->start_ms - c->f->shift_ms, h->end_ms - c->f->shift_ms, true);
-    memset(h->amounts, 0, sizeof(h->amounts));
-    h->start_ms = h->end_ms;
-}
-
-/* From one sample to the next, hour by hour. */
-static void count_between(struct counting *c, const struct count *before, const struct count *after,
-                          int64_t to)
-{
-    int64_t had[SEGMENT_AMOUNTS], has[SEGMENT_AMOUNTS];
-    int64_t from = c->f->question->counted_from_ms;
-    int64_t at = before->boottime_ms;
-    memcpy(had, before->amounts, sizeof(had));
-    if (from > at + c->f->shift_ms) { /* nobody asks for the hours before */
-        at = smaller(from - c->f->shift_ms, to);
-        interpolate(before, after, at, had);
-        c->hour = (struct segment){.start_ms = at + c->f->shift_ms, .end_ms = at + c->f->shift_ms};
-    }
-    while (at < to) {
-        int64_t next = hour_floor(at + c->f->shift_ms) + HOUR_MS - c->f->shift_ms;
-        int64_t end = smaller(next, to);
-        interpolate(before, after, end, has);
-        for (int i = 0; i < SEGMENT_AMOUNTS; i++)
-            c->hour.amounts[i] += has[i] - had[i];
-        c->hour.end_ms = end + c->f->shift_ms;
-        memcpy(had, has, sizeof(had));
-        if (end == next)
-            flush_hour(c);
-        at = end;
-    }
-}
-
-/* A sample that lies below the one before is none of this run's. */
-static bool follows(const struct count *before, const struct count *after)
-{
-    if (after->boottime_ms <= before->boottime_ms)
-        return false;
-    for (int i = 0; i < SEGMENT_AMOUNTS; i++) {
-        if (after->amounts[i] < before->amounts[i])
-            return false;
-    }
-    return true;
-}
-
-static void count_run(const struct folding *f, const struct run *run)
-{
-    const struct fold_question *q = f->question;
-    struct count before = {.boottime_ms = run->start};
-    struct counting c = {.f = f, .run = run->run, .flavor_key = run->first->flavor_key};
-    c.hour.start_ms = c.hour.end_ms = run->start + f->shift_ms;
-    for (size_t i = 0; i < q->count_count && before.boottime_ms < f->group->cut; i++) {
-        const struct count *sample = &q->counts[i];
-        bool ours = sample->run == run->run && boot_order(sample->boot, f->group->boot) == 0;
-        if (!ours || !follows(&before, sample))
-            continue;
-        count_between(&c, &before, sample, smaller(sample->boottime_ms, f->group->cut));
-        before = *sample;
-    }
-    flush_hour(&c);
-}
-
-static void put_counts(const struct folding *f)
-{
-    struct runs runs = {0};
-    if (!f->question->count_count)
-        return;
-    runs_collect(f->group, &runs);
-    for (size_t i = 0; i < runs.count; i++)
-        count_run(f, &runs.items[i]);
-    free(runs.items);
 }
 
 /* Existence begins with the first fact that has sizes: a stop or an end alone proves nothing
@@ -440,7 +305,7 @@ static int64_t compare(int64_t a, int64_t b)
 static int by_boot_and_time(const void *a, const void *b)
 {
     const struct fact *left = a, *right = b;
-    int64_t order = boot_order(left->boot, right->boot);
+    int64_t order = fold_boot_order(left->boot, right->boot);
     const int64_t pairs[][2] = {{left->boottime_ms, right->boottime_ms},
                                 {rank(left->kind), rank(right->kind)},
                                 {left->run, right->run},
@@ -467,7 +332,7 @@ static int by_life(const void *a, const void *b)
         order = compare(right->has_last_run, left->has_last_run);
     if (order == 0)
         order = compare(left->boot->line_ms + left->first, right->boot->line_ms + right->first);
-    return (int)(order ? order : boot_order(left->boot, right->boot));
+    return (int)(order ? order : fold_boot_order(left->boot, right->boot));
 }
 
 static struct group *groups_of(struct fact *facts, size_t count, size_t *ret_count)
@@ -475,7 +340,7 @@ static struct group *groups_of(struct fact *facts, size_t count, size_t *ret_cou
     struct group *groups = xcalloc(count, sizeof(*groups));
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
-        if (i == 0 || boot_order(facts[i - 1].boot, facts[i].boot) != 0)
+        if (i == 0 || fold_boot_order(facts[i - 1].boot, facts[i].boot) != 0)
             groups[n++] = (struct group){.facts = &facts[i], .boot = facts[i].boot};
         groups[n - 1].count++;
     }
@@ -504,7 +369,7 @@ static void note_pending(const struct folding *f, int64_t *pending_key)
     for (size_t i = 0; i < q->count_count; i++) {
         const struct count *sample = &q->counts[i];
         if (sample->boottime_ms + f->shift_ms >= q->until_ms &&
-            boot_order(sample->boot, f->group->boot) == 0)
+            fold_boot_order(sample->boot, f->group->boot) == 0)
             *pending_key = smaller(*pending_key, sample->key);
     }
 }
@@ -545,7 +410,7 @@ static void fold_group(const struct fold_question *question, const struct group 
     } else {
         put_states(&f, from, to, final);
         put_kind(&f, SEGMENT_ROOT_DISK, from, to, final);
-        put_counts(&f);
+        fold_counts(&f);
     }
     place->at = larger(to, from) + f.shift_ms;
     place->outcome.on = !final && place->at >= question->until_ms ? group->boot : NULL;
