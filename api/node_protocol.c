@@ -125,6 +125,7 @@ const struct wire_struct observed_instance_wire = WIRE_STRUCT(observed_instance)
 #define STRUCT observation
 static const struct wire_field observation_fields[] = {
     W_STR_REQ(boot_id, TEXT),
+    W_I64(boot_order),
     W_STR_REQ(incarnation, TEXT),
     W_I64(sequence),
     W_ENUM(kind, observation_names),
@@ -152,6 +153,7 @@ static const struct wire_field node_report_fields[] = {
     W_I64(revision),
     W_STR(mark, NODE_MARK_MAX),
     W_STR_REQ(boot_id, TEXT),
+    W_I64(boot_order),
     W_STR_REQ(incarnation, TEXT),
     W_I64(sequence),
     W_I64(boottime_ms),

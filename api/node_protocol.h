@@ -139,6 +139,9 @@ struct observed_instance {
 /* Evidence. Identity is (node, boot id, incarnation, sequence): a repeat changes nothing. */
 struct observation {
     char *boot_id;
+    /* Orders the boots of a host, whatever its clock says: each has a higher one than the boot
+     * before, and where that one is not known, when it began, in UTC ms. 0: not known. */
+    int64_t boot_order;
     char *incarnation; /* of the spool that numbered it */
     int64_t sequence;
     int kind; /* enum observation_kind */
@@ -160,8 +163,9 @@ struct node_report {
     int64_t revision; /* highest seen of that epoch */
     char *mark;       /* that came with it; NULL: none */
     char *boot_id;
-    char *incarnation; /* of the agent process */
-    int64_t sequence;  /* of reports in this incarnation; older ones are refused */
+    int64_t boot_order; /* as in an observation */
+    char *incarnation;  /* of the agent process */
+    int64_t sequence;   /* of reports in this incarnation; older ones are refused */
     int64_t boottime_ms, wall_ms;
     bool full; /* `instances` is all there is on the host */
     struct node_capacity capacity;

@@ -45,11 +45,11 @@ void evidence_chain(const uint8_t before[SHA256_BYTES], const struct evidence_ro
                     uint8_t ret_chain[SHA256_BYTES])
 {
     const struct observation *o = &row->o;
-    const int64_t numbers[] = {row->key,        row->node_key,   o->sequence,   o->kind,
-                               o->run,          o->cause,        o->noticed,    o->boottime_ms,
-                               o->wall_ms,      o->vcpus,        o->memory_mib, o->disk_gib,
-                               row->flavor_key, row->bytes,      o->cpu_ns,     o->ingress_bytes,
-                               o->egress_bytes, row->received_ms};
+    const int64_t numbers[] = {row->key,         row->node_key,   o->boot_order,   o->sequence,
+                               o->kind,          o->run,          o->cause,        o->noticed,
+                               o->boottime_ms,   o->wall_ms,      o->vcpus,        o->memory_mib,
+                               o->disk_gib,      row->flavor_key, row->bytes,      o->cpu_ns,
+                               o->ingress_bytes, o->egress_bytes, row->received_ms};
     auto_buf struct buf whole = {0};
     buf_add(&whole, before, SHA256_BYTES);
     buf_printf(&whole, "observation\n%zu\n%s\n%zu\n%s\n%zu\n%s", strlen(o->boot_id), o->boot_id,
@@ -71,12 +71,13 @@ static int insert(struct db *db, struct evidence_row *row, struct err *err)
     row->key = last + 1;
     evidence_chain(before, row, chain);
     auto_stmt struct stmt *stmt = db_stmt(
-        db, "INSERT INTO observation (key, node_key, boot_id, incarnation, sequence, kind,"
-            " resource_id, run, cause, noticed, boottime_ms, wall_ms, vcpus, memory_mib, disk_gib,"
-            " flavor_key, bytes, cpu_ns, ingress_bytes, egress_bytes, received_ms, chain)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-    stmt_bind(stmt, "izttiitiiiiiiiiziiiiib", row->key, row->node_key, o->boot_id, o->incarnation,
-              o->sequence, (int64_t)o->kind, o->instance, o->run, (int64_t)o->cause,
+        db,
+        "INSERT INTO observation (key, node_key, boot_id, boot_order, incarnation, sequence, kind,"
+        " resource_id, run, cause, noticed, boottime_ms, wall_ms, vcpus, memory_mib, disk_gib,"
+        " flavor_key, bytes, cpu_ns, ingress_bytes, egress_bytes, received_ms, chain)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    stmt_bind(stmt, "iztitiitiiiiiiiiziiiiib", row->key, row->node_key, o->boot_id, o->boot_order,
+              o->incarnation, o->sequence, (int64_t)o->kind, o->instance, o->run, (int64_t)o->cause,
               (int64_t)o->noticed, o->boottime_ms, o->wall_ms, o->vcpus, o->memory_mib, o->disk_gib,
               row->flavor_key, row->bytes, o->cpu_ns, o->ingress_bytes, o->egress_bytes,
               row->received_ms, chain, (size_t)SHA256_BYTES);
@@ -102,6 +103,7 @@ int evidence_witness(struct tx *tx, const struct witnessed *w, struct err *err)
     snprintf(boot, sizeof(boot), "%s", w->boot_id);
     snprintf(resource, sizeof(resource), "%s", w->resource_id ? w->resource_id : "");
     struct evidence_row row = {.o = {.boot_id = boot,
+                                     .boot_order = w->boot_order,
                                      .incarnation = none,
                                      .kind = w->kind,
                                      .instance = resource,
@@ -146,9 +148,15 @@ int evidence_host_seen(struct tx *tx, const struct host *host, struct err *err)
                             &(struct witnessed){.kind = OBS_SEEN,
                                                 .node_key = host->key,
                                                 .boot_id = host->boot_id,
+                                                .boot_order = host->boot_order,
                                                 .boottime_ms = host->seen_boottime_ms,
                                                 .wall_ms = tx->now_ms},
                             err);
+}
+
+static int64_t own_order(const struct tx *tx)
+{
+    return tx->vouchers ? vouchers_boot_order(tx->vouchers) : 0;
 }
 
 int evidence_own_seen(struct tx *tx, struct err *err)
@@ -158,6 +166,7 @@ int evidence_own_seen(struct tx *tx, struct err *err)
     return evidence_witness(tx,
                             &(struct witnessed){.kind = OBS_SEEN,
                                                 .boot_id = boot_id,
+                                                .boot_order = own_order(tx),
                                                 .boottime_ms = clock_boottime_ms(),
                                                 .wall_ms = tx_utc(tx)},
                             err);
@@ -195,6 +204,7 @@ int evidence_renamed(struct tx *tx, const struct instance *instance, struct err 
                             &(struct witnessed){.kind = OBS_ALLOCATED,
                                                 .node_key = host->key,
                                                 .boot_id = host->boot_id,
+                                                .boot_order = host->boot_order,
                                                 .resource_id = instance->id,
                                                 .boottime_ms = at,
                                                 .wall_ms = tx->now_ms,
@@ -220,6 +230,7 @@ static int witness_report(struct tx *tx, int64_t node_key, int kind,
                             &(struct witnessed){.kind = kind,
                                                 .node_key = node_key,
                                                 .boot_id = report->boot_id,
+                                                .boot_order = report->boot_order,
                                                 .resource_id = seen->id,
                                                 .run = seen->run,
                                                 .boottime_ms = report->boottime_ms,
@@ -253,6 +264,7 @@ static int end_runs(struct tx *tx, int64_t node_key, const struct node_report *r
         struct witnessed end = {.kind = OBS_STOPPED,
                                 .node_key = node_key,
                                 .boot_id = report->boot_id,
+                                .boot_order = report->boot_order,
                                 .resource_id = seen->id,
                                 .run = stmt_i64(stmt, 0),
                                 .noticed = true,
@@ -280,6 +292,7 @@ int evidence_taken_over(struct tx *tx, int64_t node_key, const struct node_repor
                                 &(struct witnessed){.kind = OBS_GONE,
                                                     .node_key = node_key,
                                                     .boot_id = report->boot_id,
+                                                    .boot_order = report->boot_order,
                                                     .resource_id = seen->id,
                                                     .boottime_ms = report->boottime_ms,
                                                     .wall_ms = report->wall_ms},
@@ -296,6 +309,7 @@ int evidence_image(struct tx *tx, const char *image_id, int kind, int64_t bytes,
     return evidence_witness(tx,
                             &(struct witnessed){.kind = kind,
                                                 .boot_id = boot_id,
+                                                .boot_order = own_order(tx),
                                                 .resource_id = image_id,
                                                 .boottime_ms = now,
                                                 .wall_ms = tx_utc(tx),
@@ -315,6 +329,7 @@ int evidence_deleted(struct tx *tx, const struct host *host, const char *resourc
                             &(struct witnessed){.kind = OBS_DELETED,
                                                 .node_key = host->key,
                                                 .boot_id = host->boot_id,
+                                                .boot_order = host->boot_order,
                                                 .resource_id = resource_id,
                                                 .boottime_ms = at,
                                                 .wall_ms = tx->now_ms},

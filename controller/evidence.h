@@ -26,6 +26,7 @@ struct witnessed {
     int kind; /* enum observation_kind */
     int64_t node_key;
     const char *boot_id;
+    int64_t boot_order;      /* 0: not known */
     const char *resource_id; /* "": of the whole host */
     int64_t run;
     bool noticed;

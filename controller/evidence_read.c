@@ -79,6 +79,19 @@ static int read_line(const struct evidence *e, int64_t node_key, const char *boo
     return rc;
 }
 
+/* The lowest that was said of its place in the order of boots. */
+static int read_order(const struct evidence *e, struct boot *boot, struct err *err)
+{
+    auto_stmt struct stmt *stmt =
+        db_stmt(e->db, "SELECT boot_order FROM observation WHERE node_key IS ? AND boot_id = ?"
+                       " AND kind <> 4 AND kind <> 5 AND boot_order > 0 AND key <= ?"
+                       " ORDER BY boot_order LIMIT 1");
+    stmt_bind(stmt, "zti", boot->node_key, boot->boot_id, e->observation_key);
+    int rc = stmt_step(stmt, err);
+    boot->order = rc == 1 ? stmt_i64(stmt, 0) : 0;
+    return rc;
+}
+
 /* A boot that vouches up to a moment, though the row that says so is yet to be written (or is
  * newer than this view), is taken at its word up to that moment. */
 static int vouches_until(const struct evidence *e, const struct boot *boot, struct err *err)
@@ -162,7 +175,7 @@ const struct boot *evidence_boot(struct evidence *e, int64_t node_key, const cha
     struct known_boot *known = xcalloc(1, sizeof(*known));
     known->boot = (struct boot){.node_key = node_key, .boot_id = xstrdup(boot_id)};
     if (read_line(e, node_key, boot_id, &known->boot.line_ms, err) < 0 ||
-        read_last_seen(e, &known->boot, err) < 0) {
+        read_order(e, &known->boot, err) < 0 || read_last_seen(e, &known->boot, err) < 0) {
         boot_free(known);
         return NULL;
     }

@@ -27,6 +27,7 @@ struct host {
     int virt;
     char version[HOST_WORD_MAX];
     char boot_id[HOST_WORD_MAX], incarnation[HOST_WORD_MAX];
+    int64_t boot_order;  /* as in struct observation */
     int64_t sequence;    /* of the last report taken */
     int64_t row_seen_ms; /* last_seen_ms of the row: at most a minute old */
     /* Until when it has vouched for all that had not ended, by its CLOCK_BOOTTIME. */

@@ -88,14 +88,15 @@ static int of_boot(struct advance *a, int64_t node_key, const char *boot_id)
     return collect(a, stmt);
 }
 
-/* A line that is another one moves everything of its boot. */
+/* A line or a place that is another one moves everything of its boot. */
 static int of_moved_boot(struct advance *a, int64_t node_key, const char *boot_id)
 {
     const struct boot *was = evidence_boot(a->before, node_key, boot_id, a->err);
     const struct boot *is = evidence_boot(a->now, node_key, boot_id, a->err);
     if (!was || !is)
         return -1;
-    return was->line_ms == is->line_ms ? 0 : of_boot(a, node_key, boot_id);
+    bool stays = was->line_ms == is->line_ms && was->order == is->order;
+    return stays ? 0 : of_boot(a, node_key, boot_id);
 }
 
 static int with_moved_lines(struct advance *a)
@@ -346,7 +347,7 @@ static int count_news(struct advance *a, const char *id, const struct fact *fact
     for (size_t i = 0; i < fact_count && other == 0; i++) {
         const struct boot *is = facts[i].boot;
         const struct boot *was = evidence_boot(a->before, is->node_key, is->boot_id, a->err);
-        other = !was ? -1 : was->line_ms != is->line_ms;
+        other = !was ? -1 : was->line_ms != is->line_ms || was->order != is->order;
     }
     if (other != 0)
         return other < 0 ? -1 : count_all(a, id, counters);

@@ -50,6 +50,7 @@ static struct evidence_row read_observation(struct stmt *stmt)
                                  .bytes = stmt_i64(stmt, 16),
                                  .received_ms = stmt_i64(stmt, 20),
                                  .o = {.boot_id = text_of(stmt, 2),
+                                       .boot_order = stmt_i64(stmt, 22),
                                        .incarnation = text_of(stmt, 3),
                                        .sequence = stmt_i64(stmt, 4),
                                        .kind = (int)stmt_i64(stmt, 5),
@@ -123,7 +124,8 @@ static int check_observations(struct db *db, struct ledger_verdict *verdict, str
     auto_stmt struct stmt *stmt = db_stmt(
         db, "SELECT key, node_key, boot_id, incarnation, sequence, kind, resource_id, run, cause,"
             " noticed, boottime_ms, wall_ms, vcpus, memory_mib, disk_gib, flavor_key, bytes,"
-            " cpu_ns, ingress_bytes, egress_bytes, received_ms, chain FROM observation"
+            " cpu_ns, ingress_bytes, egress_bytes, received_ms, chain, boot_order"
+            " FROM observation"
             " ORDER BY key");
     int rc;
     while ((rc = stmt_step(stmt, err)) == 1 && !verdict->difference[0]) {

@@ -30,8 +30,9 @@ static int check_report(const struct node_report *report, struct err *err)
     if (strlen(report->boot_id) >= HOST_WORD_MAX || strlen(report->incarnation) >= HOST_WORD_MAX)
         return err_field(err, "/boot_id", "boot_id and incarnation: at most %d bytes each",
                          HOST_WORD_MAX - 1);
-    if (report->boottime_ms < 0 || report->wall_ms < 0)
-        return err_field(err, "/boottime_ms", "boottime_ms and wall_ms may not be below 0");
+    if (report->boottime_ms < 0 || report->wall_ms < 0 || report->boot_order < 0)
+        return err_field(err, "/boottime_ms",
+                         "boottime_ms, wall_ms and boot_order may not be below 0");
     const struct node_capacity *c = &report->capacity;
     if (c->cpus < 0 || c->memory_mib < 0 || c->disk_gib < 0)
         return err_field(err, "/capacity", "capacity: no amount may be below 0");
@@ -87,7 +88,8 @@ static const char *fault_of(const struct observation *item)
     const int64_t count_most = (int64_t)1 << 60;
     if (item->kind > OBS_COUNTED)
         return "only the controller may say so";
-    if (!within(item->boottime_ms, boot_most) || !within(item->wall_ms, wall_most))
+    if (!within(item->boottime_ms, boot_most) || !within(item->wall_ms, wall_most) ||
+        !within(item->boot_order, wall_most))
         return "no time that can be";
     if (strlen(item->boot_id) >= HOST_WORD_MAX || strpbrk(item->boot_id, " \t\n") ||
         !id_valid(item->instance) || item->run < 0)
@@ -216,6 +218,7 @@ static int keep_facts(struct observing *o, const struct host *before, struct err
     keep_clocks(&host, report, o->new_boot);
     copy(host.version, sizeof(host.version), report->version);
     copy(host.boot_id, sizeof(host.boot_id), report->boot_id);
+    host.boot_order = report->boot_order;
     copy(host.incarnation, sizeof(host.incarnation), report->incarnation);
     bool due = tx->now_ms - host.row_seen_ms >= SEEN_WRITTEN_EVERY_MS ||
                strcmp(before->incarnation, host.incarnation) != 0;

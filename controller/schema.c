@@ -28,6 +28,7 @@ static const char *const migrations[] = {
     "  disk_gib INTEGER NOT NULL CHECK (disk_gib >= 0), virt INTEGER NOT NULL,"
     "  version TEXT, protocol INTEGER NOT NULL, boot_id TEXT, incarnation TEXT,"
     "  sequence INTEGER NOT NULL DEFAULT 0, last_seen_ms INTEGER, seen_boottime_ms INTEGER,"
+    "  boot_order INTEGER NOT NULL DEFAULT 0,"
     "  silent INTEGER NOT NULL DEFAULT 0 CHECK (silent IN (0,1)),"
     "  revision INTEGER NOT NULL, created_ms INTEGER NOT NULL, deleted_ms INTEGER) STRICT;"
     "CREATE UNIQUE INDEX node_name ON node(name) WHERE deleted_ms IS NULL;"
@@ -217,8 +218,9 @@ static const char *const migrations[] = {
      * resource_id '': of the machine as a whole. Each row is chained to the one before. */
     "CREATE TABLE observation ("
     "  key INTEGER PRIMARY KEY AUTOINCREMENT, node_key INTEGER REFERENCES node(key),"
-    "  boot_id TEXT NOT NULL, incarnation TEXT NOT NULL, sequence INTEGER NOT NULL,"
-    "  kind INTEGER NOT NULL, resource_id TEXT NOT NULL, run INTEGER NOT NULL,"
+    "  boot_id TEXT NOT NULL, boot_order INTEGER NOT NULL, incarnation TEXT NOT NULL,"
+    "  sequence INTEGER NOT NULL, kind INTEGER NOT NULL, resource_id TEXT NOT NULL, run INTEGER "
+    "NOT NULL,"
     "  cause INTEGER NOT NULL, noticed INTEGER NOT NULL, boottime_ms INTEGER NOT NULL,"
     "  wall_ms INTEGER NOT NULL, vcpus INTEGER NOT NULL, memory_mib INTEGER NOT NULL,"
     "  disk_gib INTEGER NOT NULL, flavor_key INTEGER REFERENCES flavor(key),"
@@ -234,6 +236,9 @@ static const char *const migrations[] = {
     /* Kinds 0 to 4 are the hosts' own, 5 is seen, 7 is clock (enum observation_kind). */
     "CREATE INDEX observation_line ON observation(node_key, boot_id, boottime_ms)"
     "  WHERE kind <= 4;"
+    /* Of a boot's place in the order of boots the lowest word holds. */
+    "CREATE INDEX observation_order ON observation(node_key, boot_id, boot_order)"
+    "  WHERE kind <> 4 AND kind <> 5 AND boot_order > 0;"
     "CREATE INDEX observation_of_boot ON observation(node_key, boot_id, resource_id)"
     "  WHERE kind <= 3;"
     "CREATE INDEX observation_seen ON observation(node_key, boot_id, boottime_ms)"

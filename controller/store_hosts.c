@@ -16,7 +16,7 @@ static int load_nodes(struct hosts *hosts, struct db *db, struct err *err)
     struct stmt auto_stmt *stmt =
         db_stmt(db, "SELECT key, id, name, cpus, memory_mib, disk_gib, schedulable, silent, virt,"
                     " version, boot_id, incarnation, sequence, last_seen_ms,"
-                    " seen_boottime_ms FROM node"
+                    " seen_boottime_ms, boot_order FROM node"
                     " WHERE deleted_ms IS NULL ORDER BY key");
     int rc;
     while ((rc = stmt_step(stmt, err)) == 1) {
@@ -30,6 +30,7 @@ static int load_nodes(struct hosts *hosts, struct db *db, struct err *err)
             .sequence = stmt_i64(stmt, 12),
             .row_seen_ms = stmt_i64(stmt, 13),
             .seen_boottime_ms = stmt_i64(stmt, 14),
+            .boot_order = stmt_i64(stmt, 15),
         };
         copy(host.id, sizeof(host.id), stmt_text(stmt, 1));
         copy(host.name, sizeof(host.name), stmt_text(stmt, 2));

@@ -162,12 +162,12 @@ int store_node_set_report(struct db *db, const struct host *host, int64_t revisi
     struct stmt auto_stmt *stmt =
         db_stmt(db, "UPDATE node SET cpus = ?, memory_mib = ?, disk_gib = ?, virt = ?,"
                     " version = ?, boot_id = ?, incarnation = ?, sequence = ?, last_seen_ms = ?,"
-                    " seen_boottime_ms = ?,"
+                    " seen_boottime_ms = ?, boot_order = ?,"
                     " silent = ?, revision = coalesce(?, revision) WHERE key = ?");
-    stmt_bind(stmt, "iiiitttiiiizi", host->capacity.vcpus, host->capacity.memory_mib,
+    stmt_bind(stmt, "iiiitttiiiiizi", host->capacity.vcpus, host->capacity.memory_mib,
               host->capacity.disk_gib, (int64_t)host->virt, host->version, host->boot_id,
               host->incarnation, host->sequence, host->row_seen_ms, host->seen_boottime_ms,
-              (int64_t)host->silent, revision, host->key);
+              host->boot_order, (int64_t)host->silent, revision, host->key);
     return stmt_run(stmt, err);
 }
 

@@ -57,10 +57,7 @@ static bool has_sizes(const struct fact *fact)
 
 static void group_measure(struct group *group)
 {
-    bool sized = false;
-    group->first = group->facts[0].boottime_ms;
     group->cut = group->gone = INT64_MAX;
-    group->last_run = 0;
     group->vouched = seen_before(group->boot, INT64_MIN, INT64_MAX);
     for (size_t i = 0; i < group->count; i++) {
         const struct fact *fact = &group->facts[i];
@@ -68,17 +65,9 @@ static void group_measure(struct group *group)
             group->cut = smaller(group->cut, fact->boottime_ms);
         if (fact->kind == OBS_GONE)
             group->gone = smaller(group->gone, fact->boottime_ms);
-        sized |= has_sizes(fact);
         if (!fact->told)
             group->vouched = larger(group->vouched, fact->boottime_ms);
-        if (fact->run > group->last_run) {
-            group->last_run = fact->run;
-            group->has_last_run = false;
-        }
-        if (fact->run == group->last_run && fact->kind == OBS_STARTED)
-            group->has_last_run = true;
     }
-    group->over = group->gone != INT64_MAX || (group->cut != INT64_MAX && !sized);
 }
 
 /* ---- runs ---- */
@@ -320,19 +309,17 @@ static int by_boot_and_time(const void *a, const void *b)
     return (int)order;
 }
 
-/* In which order the resource lived through its boots: nothing comes after its end, runs only
- * grow, and where they do not tell, the lines do. */
+/* In which order the resource lived through its boots. One of which nobody said its place has it
+ * by its line, which is what places are made of where no boot before is known. */
 static int by_life(const void *a, const void *b)
 {
-    const struct group *left = a, *right = b;
-    int64_t order = compare(left->over, right->over);
+    const struct boot *left = ((const struct group *)a)->boot;
+    const struct boot *right = ((const struct group *)b)->boot;
+    int64_t order = compare(left->order ? left->order : left->line_ms,
+                            right->order ? right->order : right->line_ms);
     if (order == 0)
-        order = compare(left->last_run, right->last_run);
-    if (order == 0)
-        order = compare(right->has_last_run, left->has_last_run);
-    if (order == 0)
-        order = compare(left->boot->line_ms + left->first, right->boot->line_ms + right->first);
-    return (int)(order ? order : fold_boot_order(left->boot, right->boot));
+        order = compare(left->line_ms, right->line_ms);
+    return (int)(order ? order : fold_boot_order(left, right));
 }
 
 static struct group *groups_of(struct fact *facts, size_t count, size_t *ret_count)
@@ -378,11 +365,13 @@ static void note_pending(const struct folding *f, int64_t *pending_key)
 static void put_last_gap(const struct folding *f, struct place *place)
 {
     int64_t cut = f->group->cut;
-    if (cut == INT64_MAX || place->at == INT64_MIN)
+    if (cut == INT64_MAX)
+        return;
+    place->ended = true;
+    if (place->at == INT64_MIN)
         return;
     put_gap(f, place->at - f->shift_ms, cut);
     place->at = larger(place->at, cut + f->shift_ms);
-    place->ended = true;
 }
 
 static void fold_group(const struct fold_question *question, const struct group *group,

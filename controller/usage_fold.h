@@ -11,8 +11,9 @@
  *
  * Lengths are those of the host's CLOCK_BOOTTIME. A boot has one line that turns it into UTC
  * (wall minus boottime at its first fact, or what an operator confirmed), so a wall clock that
- * jumps changes no length. Where lines of two boots would make one resource's segments overlap,
- * the later boot's are moved behind the earlier one's. */
+ * jumps changes no length. Which of two boots came first says their order, not their lines; where
+ * the lines would make one resource's segments overlap, the later boot's are moved behind the
+ * earlier one's. */
 #ifndef MINICLOUD_CONTROLLER_USAGE_FOLD_H
 #define MINICLOUD_CONTROLLER_USAGE_FOLD_H
 
@@ -26,6 +27,7 @@
 struct boot {
     int64_t node_key; /* 0: the controller's own machine */
     const char *boot_id;
+    int64_t order;       /* among its node's boots (struct observation); 0: not known */
     int64_t line_ms;     /* UTC of boottime 0 */
     const int64_t *seen; /* when it vouched for all that had not ended; boottime, ascending */
     size_t seen_count;

@@ -17,13 +17,9 @@ struct group {
     struct fact *facts;
     size_t count;
     const struct boot *boot;
-    int64_t last_run;  /* the newest that is spoken of */
-    bool has_last_run; /* and it was started here */
-    int64_t first;     /* boottime of the first fact */
-    int64_t gone;      /* nothing was left; INT64_MAX: not so */
-    int64_t cut;       /* deleted or gone; INT64_MAX: not */
-    bool over;         /* no boot comes after this one */
-    int64_t vouched;   /* the last moment that is vouched for */
+    int64_t gone;    /* nothing was left; INT64_MAX: not so */
+    int64_t cut;     /* deleted or gone; INT64_MAX: not */
+    int64_t vouched; /* the last moment that is vouched for */
 };
 
 struct runs {

@@ -18,7 +18,8 @@
 
 struct vouchers {
     pthread_mutex_t lock;
-    int64_t line_ms; /* our own: UTC of our boottime 0 */
+    int64_t line_ms;    /* our own: UTC of our boottime 0 */
+    int64_t boot_order; /* of our boot */
     struct voucher *items;
     size_t count, cap;
 };
@@ -27,7 +28,7 @@ struct vouchers *vouchers_new(void)
 {
     struct vouchers *v = xcalloc(1, sizeof(*v));
     pthread_mutex_init(&v->lock, NULL);
-    v->line_ms = clock_wall_ms() - clock_boottime_ms();
+    v->line_ms = v->boot_order = clock_wall_ms() - clock_boottime_ms();
     return v;
 }
 
@@ -46,6 +47,14 @@ int64_t vouchers_line(struct vouchers *v)
     int64_t line = v->line_ms;
     pthread_mutex_unlock(&v->lock);
     return line;
+}
+
+int64_t vouchers_boot_order(struct vouchers *v)
+{
+    pthread_mutex_lock(&v->lock);
+    int64_t order = v->boot_order;
+    pthread_mutex_unlock(&v->lock);
+    return order;
 }
 
 int64_t vouchers_now(struct vouchers *v)
@@ -83,7 +92,7 @@ static int note_write(struct tx *tx, const char *name, const struct noted *noted
     return meta_set(tx, name, text, err);
 }
 
-static const char line_name[] = "clock.line";
+static const char line_name[] = "clock.line"; /* its second number: the boot's order */
 
 int vouchers_load(struct vouchers *v, struct db *db, struct err *err)
 {
@@ -92,16 +101,19 @@ int vouchers_load(struct vouchers *v, struct db *db, struct err *err)
     clock_boot_id(boot_id);
     if (note_read(db, line_name, &noted, err) != 0)
         return -1;
+    bool same = strcmp(noted.boot_id, boot_id) == 0;
     pthread_mutex_lock(&v->lock);
-    if (strcmp(noted.boot_id, boot_id) == 0)
+    if (same)
         v->line_ms = noted.a;
+    if (same || v->boot_order <= noted.b)
+        v->boot_order = same ? noted.b : noted.b + 1;
     pthread_mutex_unlock(&v->lock);
     return 0;
 }
 
 int vouchers_keep(struct vouchers *v, struct tx *tx, struct err *err)
 {
-    struct noted noted = {.a = vouchers_line(v)};
+    struct noted noted = {.a = vouchers_line(v), .b = vouchers_boot_order(v)};
     char boot_id[BOOT_ID_MAX];
     clock_boot_id(boot_id);
     snprintf(noted.boot_id, sizeof(noted.boot_id), "%s", boot_id);
@@ -332,7 +344,7 @@ static int confirm_own(struct vouchers *v, struct tx *tx, bool take, struct err 
         own.wall_ms = clock_wall_ms();
         snprintf(own.boot_id, sizeof(own.boot_id), "%s", steps.boot_id);
         steps.a = 0;
-        struct noted line = {.a = own.wall_ms - own.boottime_ms};
+        struct noted line = {.a = own.wall_ms - own.boottime_ms, .b = vouchers_boot_order(v)};
         snprintf(line.boot_id, sizeof(line.boot_id), "%s", steps.boot_id);
         if (take_line(tx, &own, err) != 0 || note_write(tx, line_name, &line, err) != 0)
             return -1;

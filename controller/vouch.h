@@ -40,6 +40,8 @@ void vouchers_free(struct vouchers *vouchers);
 int vouchers_load(struct vouchers *vouchers, struct db *db, struct err *err);
 int vouchers_keep(struct vouchers *vouchers, struct tx *tx, struct err *err);
 
+/* The place of our own boot in the order of boots (struct observation). */
+int64_t vouchers_boot_order(struct vouchers *vouchers);
 /* Our own line, and UTC now by it. */
 int64_t vouchers_line(struct vouchers *vouchers);
 int64_t vouchers_now(struct vouchers *vouchers);

@@ -49,7 +49,9 @@ static int start_exits(struct agent *agent, struct err *err)
     agent->ends_path = xasprintf("%s/" ENDS_FILE, agent->settings.state_dir);
     struct exits_settings settings = {.run_dir = agent->settings.run_dir,
                                       .ends_path = agent->ends_path,
-                                      .boot_id = agent->boot_id};
+                                      .boot_id = agent->boot_id,
+                                      .ended = evidence_ended,
+                                      .ctx = agent};
     return exits_new(&settings, &agent->exits, err);
 }
 
@@ -108,6 +110,7 @@ void agent_stop(struct agent *agent)
     watch_stop(agent);
     bool quiet = work_stop(agent->workers, STOP_MS);
     quiet = images_stop(agent, STOP_MS) && quiet;
+    exits_stop(agent->exits);
     report_stop(agent);
     if (!quiet) {
         log_warn("agent.stopped", "hint=\"a call to libvirt was left behind\"");

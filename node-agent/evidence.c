@@ -32,6 +32,7 @@ static int on_witness(void *ctx, struct observation *o, struct err *err)
     if (strcmp(o->boot_id, agent->boot_id) != 0 && !spool_line_of(agent->spool, o->boot_id, &line))
         line = clock_wall_ms() - o->boottime_ms;
     o->wall_ms = o->boottime_ms + line;
+    o->boot_order = spool_boot_order(agent->spool, o->boot_id);
     return spool_add(agent->spool, o, err);
 }
 
@@ -245,6 +246,20 @@ void evidence_seen(struct agent *agent, const struct facts *f)
 {
     if (begun(f))
         exits_watch(agent->exits, f->id, f->mark.started);
+}
+
+void evidence_ended(void *ctx, const char *id, int64_t run, int64_t boottime_ms)
+{
+    struct agent *agent = ctx;
+    auto_err struct err err = {0};
+    char name[ID_TEXT_MAX];
+    text_copy(name, sizeof name, id);
+    struct observation o = {
+        .kind = OBS_STOPPED, .instance = name, .run = run, .boottime_ms = boottime_ms};
+    if (on_witness(agent, &o, &err))
+        log_warn("exits.not_told", "id=%s error=\"%s\"", id, err.msg);
+    if (!agent->stopping)
+        report_wake(agent);
 }
 
 static bool is_needed(void *ctx, const char *id, int64_t run)

@@ -29,6 +29,9 @@ int64_t evidence_next_count(int64_t now, int64_t line, int64_t every);
 
 /* A look at the host, not in a turn: its end will be seen from now on. Without the lock. */
 void evidence_seen(struct agent *agent, const struct facts *f);
+/* A QEMU's end is evidence at once, whatever libvirt has to say of it and when; that comes later
+ * and adds how it ended. `agent` is a struct agent; see exits.h. */
+void evidence_ended(void *agent, const char *id, int64_t run, int64_t boottime_ms);
 /* The file of ends is kept small; after a listing. */
 void evidence_tidy(struct agent *agent);
 

@@ -32,6 +32,7 @@ struct exits {
     struct exits_settings settings;
     pthread_mutex_t lock;
     pthread_t thread;
+    bool running;
     int epoll, stop;
     struct watched *buckets[BUCKETS];
 };
@@ -81,6 +82,7 @@ static void note_end(struct exits *exits, struct watched *w)
     text_copy(line.boot_id, sizeof line.boot_id, exits->settings.boot_id);
     if (ends_append(exits->settings.ends_path, &line, &err))
         log_warn("exits.not_written", "id=%s error=\"%s\"", w->id, err.msg);
+    exits->settings.ended(exits->settings.ctx, w->id, w->run, w->ended_at);
     log_debug("exits.ended", "id=%s run=%lld", w->id, (long long)w->run);
 }
 
@@ -105,6 +107,19 @@ static void note_readable(struct exits *exits, int fd)
             }
         }
     }
+}
+
+void exits_look(struct exits *exits)
+{
+    struct epoll_event events[EVENTS];
+    int n;
+    pthread_mutex_lock(&exits->lock);
+    do {
+        n = epoll_wait(exits->epoll, events, EVENTS, 0);
+        for (int i = 0; i < n; i++)
+            note_readable(exits, events[i].data.fd);
+    } while (n == EVENTS);
+    pthread_mutex_unlock(&exits->lock);
 }
 
 /* ---- the thread ---- */
@@ -137,6 +152,7 @@ static int start_thread(struct exits *exits, struct err *err)
     if (r != 0)
         return err_set(err, ERR_INTERNAL, "no thread for guests' ends: %s", strerror(r));
     pthread_setname_np(exits->thread, "exits");
+    exits->running = true;
     return 0;
 }
 
@@ -176,12 +192,20 @@ int exits_new(const struct exits_settings *settings, struct exits **ret_exits, s
     return -1;
 }
 
+void exits_stop(struct exits *exits)
+{
+    if (!exits->running)
+        return;
+    eventfd_write(exits->stop, 1);
+    pthread_join(exits->thread, NULL);
+    exits->running = false;
+}
+
 void exits_free(struct exits *exits)
 {
     if (!exits)
         return;
-    eventfd_write(exits->stop, 1);
-    pthread_join(exits->thread, NULL);
+    exits_stop(exits);
     release(exits);
 }
 

@@ -19,6 +19,7 @@
 #include "node-agent/agent.h"
 #include "node-agent/console.h"
 #include "node-agent/evidence.h"
+#include "node-agent/exits.h"
 
 enum { COALESCE_MS = 4, CONSOLE_QUEUE = 32, CONSOLES_A_TURN = 2, POST_MS = 30000 };
 
@@ -122,6 +123,7 @@ static void encode(struct report *report, struct gathering *g, const struct batc
     struct node_report r = {.protocol = NODE_PROTOCOL,
                             .version = version,
                             .boot_id = agent->boot_id,
+                            .boot_order = spool_boot_order(agent->spool, agent->boot_id),
                             .incarnation = report->incarnation,
                             .sequence = ++report->sequence,
                             .boottime_ms = batch->boottime_ms,
@@ -190,6 +192,7 @@ static int send_report(struct report *report, bool full, struct err *err)
     struct gathering g = {.full = full};
     struct batch batch = {.boottime_ms = clock_boottime_ms(), .wall_ms = clock_wall_ms()};
     evidence_line(agent);
+    exits_look(agent->exits);
     if (spool_sync(agent->spool, err))
         return -1;
     batch.items = spool_batch(agent->spool, &batch.count, &batch.more);

@@ -3,7 +3,7 @@
  *   O <observation's fields>
  *   A <acknowledged sequence>
  *   R <epoch> <revision> [<mark>]
- *   L <boot id> <wall minus boottime, in ms>  the newest last
+ *   L <boot id> <wall minus boottime, in ms> <place in the order of boots>  the newest last
  * It is rewritten as a whole when little of it is still needed. */
 #include "node-agent/spool.h"
 
@@ -36,7 +36,7 @@ struct entry {
 
 struct line {
     char boot_id[BOOT_ID_MAX];
-    int64_t ms;
+    int64_t ms, order;
 };
 
 struct spool {
@@ -44,6 +44,7 @@ struct spool {
     char *path;
     int fd;
     int64_t bytes;
+    bool unsynced; /* a line that must be on disk before anybody is told of its boot */
     char incarnation[ID_TEXT_MAX];
     int64_t last, synced, acknowledged;
     struct entry *first, **end;
@@ -72,17 +73,17 @@ static void print_entry(const struct observation *o, struct buf *out)
     auto_buf struct buf line = {0};
     buf_printf(&line,
                "O %" PRId64 " %d %s %s %" PRId64 " %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64
-               " %" PRId64 " %d %" PRId64 " %" PRId64 " %" PRId64,
+               " %" PRId64 " %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64,
                o->sequence, o->kind, o->boot_id, o->instance, o->run, o->cause, o->boottime_ms,
                o->wall_ms, o->vcpus, o->memory_mib, o->disk_gib, o->noticed, o->cpu_ns,
-               o->ingress_bytes, o->egress_bytes);
+               o->ingress_bytes, o->egress_bytes, o->boot_order);
     seal(out, &line);
 }
 
 static void print_clock(const struct line *clock, struct buf *out)
 {
     auto_buf struct buf line = {0};
-    buf_printf(&line, "L %s %" PRId64, clock->boot_id, clock->ms);
+    buf_printf(&line, "L %s %" PRId64 " %" PRId64, clock->boot_id, clock->ms, clock->order);
     seal(out, &line);
 }
 
@@ -133,14 +134,14 @@ static bool read_entry(struct spool *spool, const char *line)
     char boot_id[BOOT_ID_MAX], instance[ID_TEXT_MAX];
     struct observation o = {.boot_id = boot_id, .instance = instance};
     int noticed = 0;
-    /* The last four came later: a spool may still lack them. */
+    /* The last five came later: a spool may still lack them. */
     int fields = sscanf(line,
                         "O %" SCNd64 " %d %39s %36s %" SCNd64 " %d %" SCNd64 " %" SCNd64 " %" SCNd64
-                        " %" SCNd64 " %" SCNd64 " %d %" SCNd64 " %" SCNd64 " %" SCNd64,
+                        " %" SCNd64 " %" SCNd64 " %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64,
                         &o.sequence, &o.kind, boot_id, instance, &o.run, &o.cause, &o.boottime_ms,
                         &o.wall_ms, &o.vcpus, &o.memory_mib, &o.disk_gib, &noticed, &o.cpu_ns,
-                        &o.ingress_bytes, &o.egress_bytes);
-    if (fields != 11 && fields != 15)
+                        &o.ingress_bytes, &o.egress_bytes, &o.boot_order);
+    if (fields != 11 && fields < 15)
         return false;
     if (o.kind < OBS_STARTED || o.kind > OBS_COUNTED || o.cause < CAUSE_NONE ||
         o.cause > CAUSE_UNSEEN)
@@ -153,21 +154,22 @@ static bool read_entry(struct spool *spool, const char *line)
 }
 
 /* Takes over the line of a boot: another's goes back a place. */
-static void set_clock(struct spool *spool, const char *boot_id, int64_t ms)
+static void set_clock(struct spool *spool, const char *boot_id, int64_t ms, int64_t order)
 {
     if (strcmp(spool->lines[0].boot_id, boot_id) != 0)
         spool->lines[1] = spool->lines[0];
     snprintf(spool->lines[0].boot_id, sizeof spool->lines[0].boot_id, "%s", boot_id);
     spool->lines[0].ms = ms;
+    spool->lines[0].order = order;
 }
 
 static bool read_clock(struct spool *spool, const char *line)
 {
     char boot_id[BOOT_ID_MAX];
-    int64_t ms;
-    if (sscanf(line, "L %39s %" SCNd64, boot_id, &ms) != 2)
+    int64_t ms, order = 0;
+    if (sscanf(line, "L %39s %" SCNd64 " %" SCNd64, boot_id, &ms, &order) < 2)
         return false;
-    set_clock(spool, boot_id, ms);
+    set_clock(spool, boot_id, ms, order > 0 ? order : ms);
     return true;
 }
 
@@ -361,19 +363,19 @@ int spool_sync(struct spool *spool, struct err *err)
 {
     pthread_mutex_lock(&spool->lock);
     int64_t last = spool->last;
-    int fd = spool->synced < last ? dup(spool->fd) : -1;
-    bool needed = spool->synced < last;
+    bool needed = spool->synced < last || spool->unsynced;
+    int fd = needed ? dup(spool->fd) : -1;
+    spool->unsynced = false;
     pthread_mutex_unlock(&spool->lock);
     if (!needed)
         return 0;
-    if (fd < 0)
-        return err_errno(err, "cannot sync the spool");
     /* Without the lock: adding goes on meanwhile. */
-    int r = file_sync("spool", fd, err);
-    close(fd);
+    int r = fd < 0 ? err_errno(err, "cannot sync the spool") : file_sync("spool", fd, err);
+    fd_cleanup(&fd);
     pthread_mutex_lock(&spool->lock);
     if (r == 0 && last > spool->synced)
         spool->synced = last;
+    spool->unsynced |= r != 0;
     pthread_mutex_unlock(&spool->lock);
     return r;
 }
@@ -479,7 +481,9 @@ int64_t spool_line(struct spool *spool, const char *boot_id, int64_t now_ms)
                      "ms=%" PRId64 " hint=\"the wall clock was set; what happened "
                      "before it keeps its dates\"",
                      step);
-        set_clock(spool, boot_id, now_ms);
+        int64_t next = line->order < now_ms ? now_ms : line->order + 1;
+        spool->unsynced |= !same;
+        set_clock(spool, boot_id, now_ms, same ? line->order : next);
         print_clock(line, &text);
         if (append(spool, &text, &err))
             log_warn("spool.append", "error=\"%s\"", err.msg);
@@ -489,15 +493,30 @@ int64_t spool_line(struct spool *spool, const char *boot_id, int64_t now_ms)
     return ms;
 }
 
+static const struct line *line_of(const struct spool *spool, const char *boot_id)
+{
+    for (int i = 0; i < LINES; i++) {
+        if (strcmp(spool->lines[i].boot_id, boot_id) == 0)
+            return &spool->lines[i];
+    }
+    return NULL;
+}
+
 bool spool_line_of(struct spool *spool, const char *boot_id, int64_t *ret_ms)
 {
-    bool found = false;
     pthread_mutex_lock(&spool->lock);
-    for (int i = 0; i < LINES && !found; i++) {
-        found = strcmp(spool->lines[i].boot_id, boot_id) == 0;
-        if (found)
-            *ret_ms = spool->lines[i].ms;
-    }
+    const struct line *line = line_of(spool, boot_id);
+    if (line)
+        *ret_ms = line->ms;
     pthread_mutex_unlock(&spool->lock);
-    return found;
+    return line;
+}
+
+int64_t spool_boot_order(struct spool *spool, const char *boot_id)
+{
+    pthread_mutex_lock(&spool->lock);
+    const struct line *line = line_of(spool, boot_id);
+    int64_t order = line ? line->order : 0;
+    pthread_mutex_unlock(&spool->lock);
+    return order;
 }

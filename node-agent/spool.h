@@ -1,7 +1,8 @@
 /* The agent's one file of its own: observations that the controller has not acknowledged
  * yet, so that evidence survives the agent's death, the highest revision it was told,
  * so that a controller restored from a copy is noticed even when both were restarted, and
- * how the wall clock of this boot and the one before stood to their boottime.
+ * how the wall clock of this boot and the one before stood to their boottime, and which number
+ * each has in the order of boots.
  * Thread-safe. */
 #ifndef MINICLOUD_AGENT_SPOOL_H
 #define MINICLOUD_AGENT_SPOOL_H
@@ -42,6 +43,9 @@ bool spool_pending(struct spool *spool);
 int64_t spool_line(struct spool *spool, const char *boot_id, int64_t now_ms);
 /* Also of the boot before; false: not known. */
 bool spool_line_of(struct spool *spool, const char *boot_id, int64_t *ret_ms);
+/* Its place in the order of boots (struct observation); 0: not known. A boot gets it with its
+ * first line: higher than that of the boot before, even if the wall clock was set back. */
+int64_t spool_boot_order(struct spool *spool, const char *boot_id);
 
 /* Not synced: a power cut also ends everything that an old revision could hurt. */
 void spool_note(struct spool *spool, const char *epoch, int64_t revision, const char *mark);

@@ -11,6 +11,7 @@
 void sim_host_init(struct sim_host *host, const struct sim_delays *delays)
 {
     *host = (struct sim_host){.delays = *delays};
+    host->boot_order = clock_wall_ms();
     id_new(host->boot_id);
     id_new(host->spool);
 }
@@ -80,6 +81,7 @@ void sim_host_say(struct sim_host *host, const char *id, const struct observatio
     struct observation *o = &host->observations[host->observation_count++];
     *o = *what;
     o->boot_id = host->boot_id;
+    o->boot_order = host->boot_order;
     o->incarnation = host->spool;
     o->sequence = ++host->spool_sequence;
     o->instance = xstrdup(id);
@@ -325,6 +327,7 @@ void sim_host_boot(struct sim_host *host)
     for (size_t i = 0; i < host->observation_count; i++)
         free(host->observations[i].instance);
     host->observation_count = 0; /* the fields below are what they pointed to */
+    host->boot_order++;
     id_new(host->boot_id);
     id_new(host->spool);
     host->spool_sequence = 0;

@@ -46,7 +46,7 @@ struct sim_host {
     struct observation *observations;
     size_t observation_count, observation_cap;
     char spool[ID_TEXT_MAX], boot_id[ID_TEXT_MAX];
-    int64_t spool_sequence;
+    int64_t spool_sequence, boot_order;
     int64_t heard;         /* number of the last report that arrived */
     int64_t starts;        /* of all guests */
     int64_t double_starts; /* a run that was started twice: must stay 0 */

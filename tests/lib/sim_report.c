@@ -73,6 +73,7 @@ static int64_t render(struct sim_agent *agent, bool full, struct buf *out)
         .revision = agent->claim_revision ? agent->claim_revision : host->revision,
         .mark = *host->mark && !agent->claim_revision ? host->mark : NULL,
         .boot_id = host->boot_id,
+        .boot_order = host->boot_order,
         .incarnation = agent->incarnation,
         .sequence = agent->sequence,
         .boottime_ms = clock_boottime_ms(),

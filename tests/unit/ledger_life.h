@@ -56,6 +56,7 @@ struct host_boot {
     char id[24];
     int64_t begin, end;   /* end NEVER_MS: it still runs */
     int64_t first_report; /* NEVER_MS: the controller never met it */
+    int64_t order;        /* as struct observation has it */
     int64_t line_ms;      /* what the ledger came to think (filled by who checks) */
     bool clock_told;
 };
@@ -207,6 +208,16 @@ static void live_boots(struct world *w, struct host_life *h, const char *name, i
     }
 }
 
+/* As spools and the controller give them, by walls that may lie. */
+static void order_boots(struct host_life *h)
+{
+    for (int i = 0; i < h->boot_count; i++) {
+        int64_t wall = wall_of(h, h->boots[i].begin);
+        int64_t next = i ? h->boots[i - 1].order + 1 : 1;
+        h->boots[i].order = wall > next ? wall : next;
+    }
+}
+
 static void live_host(struct world *w, int node)
 {
     struct host_life *h = &w->hosts[node];
@@ -238,6 +249,7 @@ static void live_host(struct world *w, int node)
             h->jumps[h->jump_count++] = (struct span){t, steps[below(d, 7)]};
         t += below(d, 6 * DAY);
     }
+    order_boots(h);
 }
 
 /* ---- instances ---- */
@@ -252,6 +264,7 @@ static size_t tell(struct world *w, int node, int64_t when, int64_t learnt, stru
     const struct host_life *h = &w->hosts[node];
     const struct host_boot *b = &h->boots[boot_at(h, when)];
     o.boot_id = word(b->id);
+    o.boot_order = b->order;
     o.incarnation = word("spool");
     o.boottime_ms = when - b->begin;
     o.wall_ms = wall_of(h, when);
@@ -487,6 +500,7 @@ static void enter_seen(struct hearing *c, int node, int64_t now)
     struct entry *e = enter(c->w, WITNESSED, b->begin + k->seen, node);
     e->o.kind = OBS_SEEN;
     e->o.boot_id = word(b->id);
+    e->o.boot_order = b->order;
     e->o.boottime_ms = k->seen;
     e->o.wall_ms = now;
     k->seen_written = k->seen;
@@ -529,6 +543,7 @@ static void enter_still_there(struct hearing *c, int node, int64_t now)
         e->flavor_key = flavor_at(c->w, node, instance_id(key), now);
         e->o.kind = OBS_ALLOCATED;
         e->o.boot_id = word(b->id);
+        e->o.boot_order = b->order;
         e->o.instance = word(instance_id(key));
         e->o.run = newest_run(i, now);
         e->o.boottime_ms = now - b->begin;
@@ -592,6 +607,7 @@ static void enter_delete(struct hearing *c, int64_t key)
     struct entry *e = enter(c->w, WITNESSED, i->deleted, node);
     e->o.kind = OBS_DELETED;
     e->o.boot_id = word(b->id);
+    e->o.boot_order = b->order;
     e->o.instance = word(instance_id(key));
     e->o.boottime_ms = i->deleted - b->begin;
     e->o.wall_ms = i->deleted;
@@ -612,6 +628,7 @@ static void enter_rename(struct hearing *c, int64_t key, int64_t now)
     e->flavor_key = flavor == 2 || flavor == 3 ? 5 - flavor : flavor;
     e->o.kind = OBS_ALLOCATED;
     e->o.boot_id = word(b->id);
+    e->o.boot_order = b->order;
     e->o.instance = word(instance_id(key));
     e->o.boottime_ms = now - b->begin;
     e->o.wall_ms = now;
@@ -628,6 +645,7 @@ static struct entry *enter_own(struct hearing *c, int kind, int64_t now)
     struct entry *e = enter(c->w, WITNESSED, now, 0);
     e->o.kind = kind;
     e->o.boot_id = word(b->id);
+    e->o.boot_order = b->order;
     e->o.boottime_ms = now - b->begin;
     e->o.wall_ms = now;
     return e;
@@ -708,7 +726,7 @@ static void enter_clock(struct hearing *c, int node, int64_t now)
     h->boots[boot].clock_told = true;
     struct entry *e = enter(c->w, WITNESSED, now, node);
     e->o.kind = OBS_CLOCK;
-    e->o.boot_id = word(h->boots[boot].id);
+    e->o.boot_id = word(h->boots[boot].id); /* as of an old one: without its order */
     e->o.boottime_ms = now - h->boots[boot].begin;
     e->o.wall_ms = wall_of(h, now);
 }
@@ -864,6 +882,7 @@ static struct world *world_live(uint64_t seed)
     for (int node = 1; node <= NODES; node++)
         live_host(w, node);
     live_boots(w, &w->own, "own", 40);
+    order_boots(&w->own);
     plan_reports(w, &planned);
     for (int64_t key = 1; key <= INSTANCES; key++)
         live_instance(w, key);

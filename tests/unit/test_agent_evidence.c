@@ -58,8 +58,11 @@ static int set_up(void **state)
     agent->settings.count_every = HOUR_MS;
     clock_boot_id(agent->boot_id);
     pthread_mutex_init(&agent->lock, NULL);
-    struct exits_settings exits = {
-        .run_dir = w->dir, .ends_path = agent->ends_path, .boot_id = agent->boot_id};
+    struct exits_settings exits = {.run_dir = w->dir,
+                                   .ends_path = agent->ends_path,
+                                   .boot_id = agent->boot_id,
+                                   .ended = evidence_ended,
+                                   .ctx = agent};
     if (spool_open(spool, &agent->spool, &err) || exits_new(&exits, &agent->exits, &err))
         fail_msg("%s", err.msg);
     model_put_domain(&w->model);
@@ -73,6 +76,7 @@ static int set_up(void **state)
                               .now = clock_boottime_ms()};
     w->env = (struct step_env){.host = {&model_ops, &w->model}};
     evidence_env(agent, &w->env);
+    report_new(agent);
     *state = w;
     return 0;
 }
@@ -91,6 +95,7 @@ static int tear_down(void **state)
     struct world *w = *state;
     end_qemu(w);
     exits_free(w->agent.exits);
+    free(w->agent.report);
     spool_close(w->agent.spool);
     free(w->agent.ends_path);
     free(w->instance);
@@ -203,6 +208,30 @@ static void test_exits__see_the_end_at_once_and_remember_it(void **state)
     assert_int_equal(ending.boottime_ms, at);
     assert_false(ending.noticed);
     assert_string_equal(ending.boot_id, w->agent.boot_id);
+}
+
+/* With nobody who asks, and nothing that a libvirtd would say. */
+static void test_exits__an_end_is_evidence_before_the_next_report(void **state)
+{
+    struct world *w = *state;
+    struct observation *all;
+    begin_qemu(w);
+    exits_watch(w->agent.exits, INSTANCE, 3);
+    int64_t before = clock_boottime_ms();
+    end_qemu(w);
+    exits_look(w->agent.exits);
+    assert_int_equal(witnessed(w, &all), 1);
+    assert_int_equal(all[0].kind, OBS_STOPPED);
+    assert_string_equal(all[0].instance, INSTANCE);
+    assert_int_equal(all[0].run, 3);
+    assert_false(all[0].noticed);
+    assert_true(all[0].boottime_ms >= before && all[0].boottime_ms <= clock_boottime_ms());
+    assert_int_equal(all[0].boottime_ms, exits_ended(w->agent.exits, INSTANCE, 3, 0));
+    assert_int_equal(all[0].boot_order, spool_boot_order(w->agent.spool, w->agent.boot_id));
+    assert_true(all[0].boot_order > 0);
+    spool_batch_free(all, 1);
+    exits_look(w->agent.exits);
+    assert_int_equal(count_kind(w, OBS_STOPPED), 1);
 }
 
 static void test_exits__the_next_run_is_another_process(void **state)
@@ -408,6 +437,7 @@ static void test_stop__of_the_boot_before_is_told_in_its_time(void **state)
     assert_false(record_end(w, &o));
     assert_int_equal(o.boottime_ms, 4000);
     assert_int_equal(o.wall_ms, 1004000);
+    assert_int_equal(o.boot_order, 1000000);
     assert_false(o.noticed);
     assert_true(spool_line_of(w->agent.spool, w->agent.boot_id, &line));
 }
@@ -583,6 +613,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(test_qemu__is_told_by_its_own_name_only),
         TEST(test_exits__see_the_end_at_once_and_remember_it),
+        TEST(test_exits__an_end_is_evidence_before_the_next_report),
         TEST(test_exits__the_next_run_is_another_process),
         TEST(test_exits__a_run_may_be_renumbered),
         TEST(test_ends__libvirtd_is_believed_when_it_had_the_guest),

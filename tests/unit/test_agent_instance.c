@@ -15,6 +15,7 @@
 #include "api/log.h"
 #include "node-agent/agent.h"
 #include "node-agent/ends.h"
+#include "node-agent/evidence.h"
 #include "node-agent/exits.h"
 #include "node-agent/nat.h"
 #include "tests/lib/bell.h"
@@ -132,8 +133,11 @@ static int set_up(void **state)
                                  .close = close_model,
                                  .run = run_and_ring,
                                  .stuck = instance_stuck};
-    struct exits_settings exits = {
-        .run_dir = w->dir, .ends_path = agent->ends_path, .boot_id = agent->boot_id};
+    struct exits_settings exits = {.run_dir = w->dir,
+                                   .ends_path = agent->ends_path,
+                                   .boot_id = agent->boot_id,
+                                   .ended = evidence_ended,
+                                   .ctx = agent};
     if (spool_open(spool, &agent->spool, &err) || exits_new(&exits, &agent->exits, &err) ||
         images_new(agent, &err) || work_new(&work, &agent->workers, &err))
         fail_msg("%s", err.msg);

@@ -370,6 +370,31 @@ static void test_spool__evidence_of_a_boot_lies_on_one_line(void **state)
     spool_close(spool);
 }
 
+static void test_spool__boots_are_in_order_though_the_clock_goes_back(void **state)
+{
+    (void)state;
+    enum { MONTH_S = 31 * 24 * 3600 };
+    const int64_t now = 2000000000000, back = now - MONTH_S * INT64_C(1000);
+    auto_err struct err err = {0};
+    struct spool *spool = reopen(NULL);
+    assert_int_equal(spool_boot_order(spool, "boot-1"), 0);
+    spool_line(spool, "boot-1", now);
+    assert_int_equal(spool_boot_order(spool, "boot-1"), now);
+    log_set_level(LOG_ERROR + 1);
+    spool_line(spool, "boot-1", now + 5000); /* setting it moves no boot */
+    assert_int_equal(spool_boot_order(spool, "boot-1"), now);
+    spool = reopen(spool);
+    spool_line(spool, "boot-2", back);
+    assert_int_equal(spool_boot_order(spool, "boot-2"), now + 1);
+    assert_int_equal(spool_sync(spool, &err), 0);
+    spool = reopen(spool);
+    spool_line(spool, "boot-3", now + 7000);
+    assert_int_equal(spool_boot_order(spool, "boot-3"), now + 7000);
+    assert_int_equal(spool_boot_order(spool, "boot-2"), now + 1);
+    assert_int_equal(spool_boot_order(spool, "boot-1"), 0); /* forgotten; its evidence has it */
+    spool_close(spool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +412,7 @@ int main(void)
         TEST(test_spool__reads_entries_without_counters),
         TEST(test_spool__says_when_a_batch_is_not_all),
         TEST(test_spool__evidence_of_a_boot_lies_on_one_line),
+        TEST(test_spool__boots_are_in_order_though_the_clock_goes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,6 +42,13 @@ static struct boot boot_seen(const char *id, int64_t line_s, const int64_t *seen
 }
 #define BOOT(id, line_s, ...) boot_seen(id, line_s, (const int64_t[]){__VA_ARGS__, 0})
 
+/* As a host's spool counts its boots: from its clock at the first, then on, if that went back. */
+static void follows(const struct boot *before, struct boot *boot)
+{
+    int64_t order = before->order ? before->order : before->line_ms;
+    boot->order = order < boot->line_ms ? boot->line_ms : order + 1;
+}
+
 static struct fact fact(const struct boot *boot, int kind, int64_t at_s, int64_t run)
 {
     return (struct fact){.boot = boot, .kind = kind, .run = run, .boottime_ms = at_s * 1000};
@@ -458,6 +465,7 @@ static void test_fold__gone_in_a_later_boot_is_the_end_though_clocks_went_back(v
 {
     (void)state;
     struct boot a = BOOT("a", 0, 40), b = BOOT("b", -5000, 40);
+    follows(&a, &b);
     PROVES(80, "running#1 10-40?, disk 10-40?, allocated 40-75?, disk 40-75?, gap 75-80+",
            started(&a, 10, 1), still_there(&b, 5, 1));
     PROVES(80, "running#1 10-40?, disk 10-40?, allocated 40-55, disk 40-55", started(&a, 10, 1),
@@ -516,10 +524,29 @@ static void test_fold__a_boot_whose_line_lies_in_another_is_moved_behind_it(void
            started(&a, 10, 1), still_there(&b, 5, 1), started(&b, 10, 2));
 }
 
-static void test_fold__runs_tell_the_order_of_boots_though_a_clock_went_back_a_month(void **state)
+static void test_fold__what_was_deleted_stays_so_though_the_next_boot_lies_a_month_back(void **s)
+{
+    (void)s;
+    struct boot a = BOOT("a", 0, 40), b = BOOT("b", -2592000, 40);
+    follows(&a, &b);
+    PROVES(80, "running#1 10-30, disk 10-30", started(&a, 10, 1), deleted(&a, 30),
+           still_there(&b, 5, 1));
+    PROVES(80, "running#1 10-30, disk 10-30", started(&a, 10, 1), deleted(&a, 30),
+           still_there(&b, 5, 1), gone(&b, 20));
+}
+
+static void test_fold__nothing_is_billed_in_a_boot_after_the_one_it_was_deleted_in(void **state)
+{
+    (void)state;
+    struct boot a = BOOT("a", 0, 40), b = BOOT("b", 50, 40);
+    PROVES(80, "", deleted(&a, 30), still_there(&b, 5, 1));
+}
+
+static void test_fold__boots_follow_one_another_though_a_clock_went_back_a_month(void **state)
 {
     (void)state;
     struct boot a = BOOT("a", 0, 40), b = BOOT("b", -2592000, 40);
+    follows(&a, &b);
     PROVES(100,
            "running#1 10-30, disk 10-40?, allocated 30-40?, running#2 40-60, disk 40-70?,"
            " allocated 60-70?, gap 70-100+",
@@ -635,7 +662,10 @@ int main(void)
         cmocka_unit_test(test_fold__a_boot_that_never_spoke_of_it_proves_nothing),
         cmocka_unit_test(test_fold__the_line_of_a_boot_moves_all_of_it),
         cmocka_unit_test(test_fold__a_boot_whose_line_lies_in_another_is_moved_behind_it),
-        cmocka_unit_test(test_fold__runs_tell_the_order_of_boots_though_a_clock_went_back_a_month),
+        cmocka_unit_test(
+            test_fold__what_was_deleted_stays_so_though_the_next_boot_lies_a_month_back),
+        cmocka_unit_test(test_fold__nothing_is_billed_in_a_boot_after_the_one_it_was_deleted_in),
+        cmocka_unit_test(test_fold__boots_follow_one_another_though_a_clock_went_back_a_month),
         cmocka_unit_test(test_fold__boots_of_a_clock_that_jumps_on_leave_a_gap),
         cmocka_unit_test(test_fold__the_end_of_a_month_cuts_and_the_origin_stays),
         cmocka_unit_test(test_fold__what_ends_with_the_month_is_not_cut),

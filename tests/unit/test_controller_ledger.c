@@ -618,12 +618,13 @@ static void test_ledger__a_row_that_was_added_is_found_and_named(void **state)
 {
     struct site *site = *state;
     fill(site);
-    must_be_found(site,
-                  "INSERT INTO observation SELECT key + 1, node_key, boot_id, 'more', sequence,"
-                  " kind, resource_id, run, cause, noticed, boottime_ms, wall_ms, vcpus,"
-                  " memory_mib, disk_gib, flavor_key, bytes, cpu_ns, ingress_bytes, egress_bytes,"
-                  " received_ms, chain FROM observation ORDER BY key DESC LIMIT 1",
-                  "observation");
+    must_be_found(
+        site,
+        "INSERT INTO observation SELECT key + 1, node_key, boot_id, boot_order, 'more', sequence,"
+        " kind, resource_id, run, cause, noticed, boottime_ms, wall_ms, vcpus,"
+        " memory_mib, disk_gib, flavor_key, bytes, cpu_ns, ingress_bytes, egress_bytes,"
+        " received_ms, chain FROM observation ORDER BY key DESC LIMIT 1",
+        "observation");
     must_be_found(site,
                   "INSERT INTO segment SELECT key + 1, ordinal + 100, seal_key, close_seal_key,"
                   " kind, sign, reverses, corrects_until_ms, resource, resource_key, project_key,"

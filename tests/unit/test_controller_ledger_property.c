@@ -23,6 +23,7 @@ enum { HISTORIES = 10000 };
 #endif
 
 #define FAR (500 * DAY)
+enum { PREFIXES = 12 };
 
 /* What there was to be held against: a test of nothing would pass as well. */
 struct tally {
@@ -223,6 +224,7 @@ static void enter_evidence(struct bill *b, const struct entry *e, const char *mo
     struct witnessed w = {.kind = e->o.kind,
                           .node_key = e->node,
                           .boot_id = e->o.boot_id,
+                          .boot_order = e->o.boot_order,
                           .resource_id = e->o.instance,
                           .run = e->o.run,
                           .boottime_ms = e->o.boottime_ms,
@@ -442,8 +444,6 @@ static void check_prefix(struct bill *b, int64_t key)
     struct segments part;
     prove(b, key, b->world->end + FAR, NULL, NULL, &part);
     for (int64_t i = 1; i <= INSTANCES; i++) {
-        if (!told_true(&b->world->hosts[node_of(i)]))
-            continue;
         for (int kind = SEGMENT_RUNNING; kind <= SEGMENT_ROOT_DISK; kind++) {
             if (billed(&part, RESOURCE_INSTANCE, i, kind) >
                 billed(&b->far, RESOURCE_INSTANCE, i, kind))
@@ -486,7 +486,7 @@ static void in_order(struct bill *b)
     learn_lines(b);
     prove(b, head(b), b->until, NULL, NULL, &b->all);
     prove(b, head(b), w->end + FAR, NULL, NULL, &b->far);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < PREFIXES; i++)
         check_prefix(b, 1 + below(&w->dice, head(b)));
     seal_until(b, b->until);
     digest_rows(b, b->digest[1]);
