@@ -92,21 +92,6 @@ static int read_order(const struct evidence *e, struct boot *boot, struct err *e
     return rc;
 }
 
-/* A boot that vouches up to a moment, though the row that says so is yet to be written (or is
- * newer than this view), is taken at its word up to that moment. */
-static int vouches_until(const struct evidence *e, const struct boot *boot, struct err *err)
-{
-    if (!e->vouches || !e->until_ms)
-        return 0;
-    if (e->vouches(e->ctx, boot->node_key, boot->boot_id))
-        return 1;
-    auto_stmt struct stmt *stmt =
-        db_stmt(e->db, "SELECT 1 FROM observation WHERE node_key IS ? AND boot_id = ?"
-                       " AND kind = 5 AND boottime_ms >= ? LIMIT 1");
-    stmt_bind(stmt, "zti", boot->node_key, boot->boot_id, e->until_ms - boot->line_ms);
-    return stmt_step(stmt, err);
-}
-
 static void see(struct boot *boot, int64_t boottime_ms)
 {
     size_t n = boot->seen_count;
@@ -117,13 +102,14 @@ static void see(struct boot *boot, int64_t boottime_ms)
     boot->seen = seen;
 }
 
-static int see_until(const struct evidence *e, struct boot *boot, struct err *err)
+/* A boot that vouches up to a moment, though the row that says so is yet to be written (or is
+ * newer than this view), is taken at its word up to that moment. */
+static void see_until(const struct evidence *e, struct boot *boot)
 {
     int64_t until = e->until_ms - boot->line_ms;
-    int more = vouches_until(e, boot, err);
-    if (more > 0 && (!boot->seen_count || boot->seen[boot->seen_count - 1] < until))
+    if (e->vouches && e->until_ms && e->vouches(e->ctx, boot->node_key, boot->boot_id) &&
+        (!boot->seen_count || boot->seen[boot->seen_count - 1] < until))
         see(boot, until);
-    return more < 0 ? -1 : 0;
 }
 
 /* The last time that it vouched suffices as long as every end of a run was witnessed. */
@@ -136,7 +122,8 @@ static int read_last_seen(const struct evidence *e, struct boot *boot, struct er
     int rc = stmt_step(stmt, err);
     if (rc == 1)
         see(boot, stmt_i64(stmt, 0));
-    return rc < 0 ? -1 : see_until(e, boot, err);
+    see_until(e, boot);
+    return rc < 0 ? -1 : 0;
 }
 
 static int read_all_seen(const struct evidence *e, struct known_boot *known, struct err *err)
@@ -153,7 +140,8 @@ static int read_all_seen(const struct evidence *e, struct known_boot *known, str
     boot->seen = NULL;
     while ((rc = stmt_step(stmt, err)) == 1)
         see(boot, stmt_i64(stmt, 0));
-    return rc < 0 ? -1 : see_until(e, boot, err);
+    see_until(e, boot);
+    return rc < 0 ? -1 : 0;
 }
 
 static size_t bucket_of(int64_t node_key, const char *boot_id)

@@ -102,9 +102,7 @@ static int ask(struct request *r, struct db *db, struct usage_query *query,
     if (noun_row(db, ACCESS_INSTANCE, query->question.project_key, &row, err) != 0)
         return -1;
     filter->project_key = row.project_key;
-    struct ledger_moment now = query->moment;
-    if (cursor && (usage_cursor_parse(cursor, &now, query, err) != 0 ||
-                   usage_moment_check(db, &now, &query->moment, err) != 0))
+    if (cursor && usage_cursor_take(r->app, db, cursor, query, err) != 0)
         return -1;
     if (usage_range_parse(r, &query->moment, false, &filter->from_ms, &filter->to_ms, err) != 0)
         return -1;

@@ -25,10 +25,13 @@ struct ledger_moment {
     /* What was sealed then: rows up to this seal, and the watermark. */
     int64_t seal_key, sealed_ms;
     int64_t revision; /* of the event log */
+    int64_t vouched;  /* the number of the set of those whose word was taken (vouch_set.h) */
 };
 
 /* The present one: until_ms is what all hosts that are heard from have vouched for. */
 int ledger_now(struct app *app, struct db *db, struct ledger_moment *ret_moment, struct err *err);
+/* Whether what the moment takes the word of is still known: if not, ERR_REVISION_GONE. */
+int ledger_moment_known(struct app *app, const struct ledger_moment *moment, struct err *err);
 
 struct ledger_filter {
     int64_t from_ms, to_ms; /* segments that meet this range; UTC */

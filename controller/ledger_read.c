@@ -13,46 +13,98 @@
 #include "controller/ledger_months.h"
 #include "controller/store_segment.h"
 #include "controller/vouch.h"
+#include "controller/vouch_set.h"
 
 /* ---- the present moment ---- */
 
-/* Who is far off our own time holds up no answer: of what runs there only that counts which
- * was written down. */
-static int least_vouched(struct vouchers *vouchers, struct evidence *evidence, int64_t *until_ms,
-                         struct err *err)
+/* Of one host: until when it has vouched, in UTC. Who is far off our own time holds up no answer:
+ * of what runs there only that counts which was written down. */
+struct word {
+    int64_t until_ms;
+    bool counts;
+};
+
+static int word_of(struct vouchers *vouchers, struct evidence *evidence,
+                   const struct voucher *voucher, struct word *ret_word, struct err *err)
 {
-    size_t count;
-    autofree struct voucher *all = vouchers_all(vouchers, &count);
-    for (size_t i = 0; i < count; i++) {
-        const struct boot *boot = evidence_boot(evidence, all[i].node_key, all[i].boot_id, err);
-        if (!boot)
-            return -1;
-        int64_t vouched = boot->line_ms + all[i].vouched_ms;
-        int64_t off =
-            boot->line_ms + all[i].boottime_ms - (vouchers_line(vouchers) + all[i].own_ms);
-        if (boot->line_ms && vouched < *until_ms && off >= -VOUCH_STEP_MS)
-            *until_ms = vouched;
-    }
+    const struct boot *boot = evidence_boot(evidence, voucher->node_key, voucher->boot_id, err);
+    if (!boot)
+        return -1;
+    int64_t off =
+        boot->line_ms + voucher->boottime_ms - (vouchers_line(vouchers) + voucher->own_ms);
+    *ret_word = (struct word){.until_ms = boot->line_ms + voucher->vouched_ms,
+                              .counts = boot->line_ms && off >= -VOUCH_STEP_MS};
     return 0;
 }
 
+/* Those who have vouched up to the moment, our own machine among them. */
+static void note_vouched(struct vouchers *vouchers, const struct voucher *all,
+                         const struct word *words, size_t count, struct ledger_moment *moment)
+{
+    size_t n = 0;
+    autofree struct vouched *vouched = xcalloc(count + 1, sizeof(*vouched));
+    clock_boot_id(vouched[n++].boot_id);
+    for (size_t i = 0; i < count; i++) {
+        if (words[i].until_ms < moment->until_ms)
+            continue;
+        vouched[n].node_key = all[i].node_key;
+        memcpy(vouched[n++].boot_id, all[i].boot_id, sizeof(all[i].boot_id));
+    }
+    moment->vouched = vouch_sets_put(vouchers_sets(vouchers), vouched, n);
+}
+
+static int hear_all(struct vouchers *vouchers, const struct voucher *all, size_t count,
+                    struct db *db, struct ledger_moment *moment, struct err *err)
+{
+    autofree struct word *words = xcalloc(count + 1, sizeof(*words));
+    struct evidence *evidence = evidence_at(db, moment->observation_key, 0, NULL, NULL);
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        rc = word_of(vouchers, evidence, &all[i], &words[i], err);
+        if (words[i].counts && words[i].until_ms < moment->until_ms)
+            moment->until_ms = words[i].until_ms;
+    }
+    evidence_free(evidence);
+    if (moment->until_ms < moment->sealed_ms)
+        moment->until_ms = moment->sealed_ms;
+    note_vouched(vouchers, all, words, count, moment);
+    return rc;
+}
+
+/* First who vouches, then what is written: a host's word counts when what it told along with it is
+ * committed. */
 int ledger_now(struct app *app, struct db *db, struct ledger_moment *ret_moment, struct err *err)
 {
     struct seal seal;
     uint8_t chain[SHA256_BYTES];
-    *ret_moment = (struct ledger_moment){.revision = app_revision(app)};
+    size_t count;
+    *ret_moment = (struct ledger_moment){.until_ms = vouchers_now(app->vouchers)};
+    autofree struct voucher *all = vouchers_all(app->vouchers, &count);
+    ret_moment->revision = app_revision(app);
     if (store_seal_last(db, &seal, err) < 0 ||
         evidence_head(db, &ret_moment->observation_key, chain, err) != 0)
         return -1;
     ret_moment->seal_key = seal.key;
     ret_moment->sealed_ms = seal.until_ms;
-    ret_moment->until_ms = vouchers_now(app->vouchers);
-    struct evidence *evidence = evidence_at(db, ret_moment->observation_key, 0, NULL, NULL);
-    int rc = least_vouched(app->vouchers, evidence, &ret_moment->until_ms, err);
-    evidence_free(evidence);
-    if (ret_moment->until_ms < seal.until_ms)
-        ret_moment->until_ms = seal.until_ms;
-    return rc;
+    return hear_all(app->vouchers, all, count, db, ret_moment, err);
+}
+
+static const struct vouch_set *set_of(struct app *app, const struct ledger_moment *moment,
+                                      struct err *err)
+{
+    const struct vouch_set *set = vouch_sets_get(vouchers_sets(app->vouchers), moment->vouched);
+    if (!set)
+        err_set(err, ERR_REVISION_GONE,
+                "which hosts vouched for this answer is no longer known: ask for its first page "
+                "again");
+    return set;
+}
+
+int ledger_moment_known(struct app *app, const struct ledger_moment *moment, struct err *err)
+{
+    const struct vouch_set *set = set_of(app, moment, err);
+    vouch_set_unref(set);
+    return set ? 0 : -1;
 }
 
 /* ---- reading ---- */
@@ -138,32 +190,9 @@ static int by_closing_and_key(const void *a, const void *b)
     return left->segment.sign - right->segment.sign;
 }
 
-/* The pages of an answer are read one after the other: who vouched for its moment at the first
- * page still does, or has left a row that says so. */
-struct vouching {
-    struct voucher *all;
-    size_t count;
-    struct evidence *lines;
-    int64_t until_ms;
-};
-
 static bool vouches(void *ctx, int64_t node_key, const char *boot_id)
 {
-    const struct vouching *v = ctx;
-    if (node_key == 0) {
-        char own[BOOT_ID_MAX];
-        clock_boot_id(own);
-        return strcmp(boot_id, own) == 0;
-    }
-    for (size_t i = 0; i < v->count; i++) {
-        const struct voucher *voucher = &v->all[i];
-        if (voucher->node_key != node_key || strcmp(voucher->boot_id, boot_id) != 0)
-            continue;
-        auto_err struct err err = {0};
-        const struct boot *boot = evidence_boot(v->lines, node_key, boot_id, &err);
-        return boot && boot->line_ms + voucher->vouched_ms >= v->until_ms;
-    }
-    return false;
+    return vouch_set_has(ctx, node_key, boot_id);
 }
 
 static int advance(struct app *app, struct db *db, const struct ledger_moment *moment,
@@ -174,9 +203,9 @@ static int advance(struct app *app, struct db *db, const struct ledger_moment *m
         return err->code ? -1
                          : err_set(err, ERR_INTERNAL, "seal %lld is not there",
                                    (long long)moment->seal_key);
-    struct vouching v = {.until_ms = moment->until_ms};
-    v.all = vouchers_all(app->vouchers, &v.count);
-    v.lines = evidence_at(db, moment->observation_key, 0, NULL, NULL);
+    const struct vouch_set *set = set_of(app, moment, err);
+    if (!set)
+        return -1;
     struct db_books at = {db, seal.key};
     struct books books = books_of_db(&at);
     int64_t news_key;
@@ -187,10 +216,9 @@ static int advance(struct app *app, struct db *db, const struct ledger_moment *m
                         .to_ms = moment->until_ms,
                         .project_key = project_key,
                         .vouches = vouches,
-                        .ctx = &v};
+                        .ctx = (void *)(uintptr_t)set};
     int rc = ledger_advance(db, &books, &step, changes, &news_key, err);
-    evidence_free(v.lines);
-    free(v.all);
+    vouch_set_unref(set);
     return rc;
 }
 

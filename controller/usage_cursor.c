@@ -1,4 +1,4 @@
-/* Cursors of usage: "u1" and numbers, in base64 so that nobody builds on it. What it says is
+/* Cursors of usage: "u2" and numbers, in base64 so that nobody builds on it. What it says is
  * checked, not trusted: a cursor that was invented is refused, or means nothing but a question
  * that could have been asked anyway. */
 #include <errno.h>
@@ -38,11 +38,11 @@ void usage_cursor(const struct usage_query *query, int64_t position_ms, size_t s
 {
     const struct ledger_moment *moment = &query->moment;
     const int64_t numbers[] = {
-        fingerprint(query),      moment->observation_key, moment->until_ms, moment->seal_key,
-        moment->sealed_ms,       moment->revision,        position_ms,      (int64_t)skip,
-        query->question.from_ms, query->question.to_ms};
+        fingerprint(query), moment->observation_key, moment->until_ms,     moment->seal_key,
+        moment->sealed_ms,  moment->revision,        moment->vouched,      position_ms,
+        (int64_t)skip,      query->question.from_ms, query->question.to_ms};
     auto_buf struct buf plain = {0};
-    buf_puts(&plain, "u1");
+    buf_puts(&plain, "u2");
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
         buf_putc(&plain, '.');
         buf_i64(&plain, numbers[i]);
@@ -50,11 +50,24 @@ void usage_cursor(const struct usage_query *query, int64_t position_ms, size_t s
     base64_encode(plain.data, plain.len, out);
 }
 
-enum { PRINT, OBSERVATION, UNTIL, SEAL, SEALED, REVISION, POSITION, SKIP, FROM, TO, NUMBERS };
+enum {
+    PRINT,
+    OBSERVATION,
+    UNTIL,
+    SEAL,
+    SEALED,
+    REVISION,
+    VOUCHED,
+    POSITION,
+    SKIP,
+    FROM,
+    TO,
+    NUMBERS
+};
 
 static bool read_numbers(const char *text, int64_t numbers[NUMBERS])
 {
-    if (strncmp(text, "u1", 2) != 0)
+    if (strncmp(text, "u2", 2) != 0)
         return false;
     text += 2;
     for (int i = 0; i < NUMBERS; i++) {
@@ -96,7 +109,8 @@ int usage_cursor_parse(const char *text, const struct ledger_moment *now, struct
                                            .until_ms = numbers[UNTIL],
                                            .seal_key = numbers[SEAL],
                                            .sealed_ms = numbers[SEALED],
-                                           .revision = numbers[REVISION]};
+                                           .revision = numbers[REVISION],
+                                           .vouched = numbers[VOUCHED]};
     query->position_ms = numbers[POSITION];
     query->skip = (size_t)numbers[SKIP];
     query->question.from_ms = numbers[FROM];

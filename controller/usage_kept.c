@@ -57,7 +57,8 @@ static bool same_question(const struct usage_question *a, const struct usage_que
 static bool same_moment(const struct ledger_moment *a, const struct ledger_moment *b)
 {
     return a->observation_key == b->observation_key && a->until_ms == b->until_ms &&
-           a->seal_key == b->seal_key && a->sealed_ms == b->sealed_ms && a->revision == b->revision;
+           a->seal_key == b->seal_key && a->sealed_ms == b->sealed_ms &&
+           a->revision == b->revision && a->vouched == b->vouched;
 }
 
 static struct usage_sum *take_place(struct place *place)

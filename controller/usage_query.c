@@ -166,8 +166,10 @@ int usage_query_now(struct request *r, struct db *db, struct usage_query *ret_qu
     return ledger_now(r->app, db, &ret_query->moment, err);
 }
 
-int usage_moment_check(struct db *db, const struct ledger_moment *now,
-                       const struct ledger_moment *moment, struct err *err)
+/* A moment that a cursor brings: it must be one that there was, and not long ago, or answering
+ * it would mean to read everything. */
+static int check_moment(struct app *app, struct db *db, const struct ledger_moment *now,
+                        const struct ledger_moment *moment, struct err *err)
 {
     enum { SEALS_BEHIND = 48 };
     struct seal seal = {0};
@@ -177,7 +179,19 @@ int usage_moment_check(struct db *db, const struct ledger_moment *now,
                seal.observation_key <= moment->observation_key;
     if (!was || now->seal_key - moment->seal_key > SEALS_BEHIND)
         return err_field(err, "cursor", "cursor is too old, or none that an earlier page gave");
-    return 0;
+    return ledger_moment_known(app, moment, err);
+}
+
+int usage_cursor_take(struct app *app, struct db *db, const char *text, struct usage_query *query,
+                      struct err *err)
+{
+    struct ledger_moment now = query->moment;
+    /* A host that is heard again with a backlog holds up what is measured by now, and earlier
+     * answers were further on. */
+    now.until_ms = vouchers_now(app->vouchers);
+    if (usage_cursor_parse(text, &now, query, err) != 0)
+        return -1;
+    return check_moment(app, db, &now, &query->moment, err);
 }
 
 int usage_query_parse(struct request *r, struct db *db, struct usage_query *ret_query,
@@ -187,12 +201,8 @@ int usage_query_parse(struct request *r, struct db *db, struct usage_query *ret_
     struct usage_question *question = &ret_query->question;
     if (usage_query_now(r, db, ret_query, err) != 0 || parse_what(r, ret_query, err) != 0)
         return -1;
-    if (cursor) {
-        struct ledger_moment now = ret_query->moment;
-        if (usage_cursor_parse(cursor, &now, ret_query, err) != 0 ||
-            usage_moment_check(db, &now, &ret_query->moment, err) != 0)
-            return -1;
-    }
+    if (cursor && usage_cursor_take(r->app, db, cursor, ret_query, err) != 0)
+        return -1;
     int64_t from, to;
     if (usage_range_parse(r, &ret_query->moment, false, &from, &to, err) != 0)
         return -1;

@@ -49,10 +49,9 @@ void usage_cursor(const struct usage_query *query, int64_t position_ms, size_t s
  * speak of what is not known `now`. */
 int usage_cursor_parse(const char *text, const struct ledger_moment *now, struct usage_query *query,
                        struct err *err);
-/* A moment that a cursor brings: it must be one that there was, and not long ago, or answering
- * it would mean to read everything. */
-int usage_moment_check(struct db *db, const struct ledger_moment *now,
-                       const struct ledger_moment *moment, struct err *err);
+/* The same, against what is known at present: the moment must be one that there was. */
+int usage_cursor_take(struct app *app, struct db *db, const char *text, struct usage_query *query,
+                      struct err *err);
 /* Whether the position is where a period of the question begins. */
 bool usage_position_fits(const struct usage_query *query);
 

@@ -14,6 +14,7 @@
 #include "controller/evidence.h"
 #include "controller/meta.h"
 #include "controller/store_segment.h"
+#include "controller/vouch_set.h"
 #include "controller/writer.h"
 
 struct vouchers {
@@ -22,12 +23,14 @@ struct vouchers {
     int64_t boot_order; /* of our boot */
     struct voucher *items;
     size_t count, cap;
+    struct vouch_sets *sets;
 };
 
 struct vouchers *vouchers_new(void)
 {
     struct vouchers *v = xcalloc(1, sizeof(*v));
     pthread_mutex_init(&v->lock, NULL);
+    v->sets = vouch_sets_new();
     v->line_ms = v->boot_order = clock_wall_ms() - clock_boottime_ms();
     return v;
 }
@@ -37,6 +40,7 @@ void vouchers_free(struct vouchers *v)
     if (!v)
         return;
     pthread_mutex_destroy(&v->lock);
+    vouch_sets_free(v->sets);
     free(v->items);
     free(v);
 }
@@ -163,6 +167,11 @@ bool vouchers_find(struct vouchers *v, int64_t node_key, struct voucher *ret_vou
         *ret_voucher = *slot;
     pthread_mutex_unlock(&v->lock);
     return slot != NULL;
+}
+
+struct vouch_sets *vouchers_sets(struct vouchers *v)
+{
+    return v->sets;
 }
 
 struct voucher *vouchers_all(struct vouchers *v, size_t *ret_count)

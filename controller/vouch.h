@@ -34,6 +34,7 @@ struct voucher {
 };
 
 struct vouchers;
+struct vouch_sets;
 struct vouchers *vouchers_new(void);
 void vouchers_free(struct vouchers *vouchers);
 /* Our own line: as it was, if the machine still runs in the boot in which it was fixed. */
@@ -52,6 +53,8 @@ void vouchers_heard(struct vouchers *vouchers, const struct voucher *voucher);
 void vouchers_lost(struct vouchers *vouchers, int64_t node_key);
 /* 1: copied; 0: it is not heard from. */
 bool vouchers_find(struct vouchers *vouchers, int64_t node_key, struct voucher *ret_voucher);
+/* Who vouched for the moments of answers. */
+struct vouch_sets *vouchers_sets(struct vouchers *vouchers);
 /* Owned by the caller. */
 struct voucher *vouchers_all(struct vouchers *vouchers, size_t *ret_count);
 

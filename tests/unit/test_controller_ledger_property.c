@@ -7,6 +7,7 @@
 #include "controller/ledger.h"
 #include "controller/ledger_months.h"
 #include "controller/vouch.h"
+#include "controller/vouch_set.h"
 #include "tests/unit/ledger_life.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -258,7 +259,7 @@ struct reader {
     struct segments rows;
 };
 
-/* As ledger_read.c takes the word of those that are heard from. */
+/* As ledger_now() takes the word of those that are heard from. */
 static bool vouches(void *ctx, int64_t node_key, const char *boot_id)
 {
     struct reader *r = ctx;
@@ -294,18 +295,19 @@ static void take_row(void *ctx, const struct segment *segment)
     last->verified = segment->verified;
 }
 
-static struct vouchers *vouchers_of(const struct reader *r)
+static int64_t put_vouched(const struct reader *r, struct vouchers *v)
 {
-    struct vouchers *v = vouchers_new();
+    struct vouched items[NODES];
+    size_t count = 0;
     for (int node = 1; node <= NODES; node++) {
-        struct voucher one = {.node_key = node, .vouched_ms = r->entry->seen[node]};
-        if (r->entry->boots[node] < 0)
+        int boot = r->entry->boots[node];
+        const char *id = boot < 0 ? "" : r->bill->world->hosts[node].boots[boot].id;
+        if (!vouches((void *)(uintptr_t)r, node, id))
             continue;
-        snprintf(one.boot_id, sizeof(one.boot_id), "%s",
-                 r->bill->world->hosts[node].boots[r->entry->boots[node]].id);
-        vouchers_heard(v, &one);
+        items[count].node_key = node;
+        snprintf(items[count++].boot_id, sizeof(items[0].boot_id), "%s", id);
     }
-    return v;
+    return vouch_sets_put(vouchers_sets(v), items, count);
 }
 
 /* What was taken back, and what took it back, are nothing together. */
@@ -340,8 +342,9 @@ static void read_like_a_tenant(struct bill *b, const struct entry *e)
     struct ledger_filter filter = {.from_ms = b->world->begin - 120 * DAY,
                                    .to_ms = b->world->end + FAR};
     app.months = b->months;
-    app.vouchers = vouchers_of(&reader);
+    app.vouchers = vouchers_new();
     reader.lines = evidence_at(b->db, moment.observation_key, 0, NULL, NULL);
+    moment.vouched = put_vouched(&reader, app.vouchers);
     must(b, ledger_read(&app, b->db, &moment, &filter, take_row, &reader, &err), &err,
          "ledger_read");
     prove(b, moment.observation_key, e->until, vouches, &reader, &proved);

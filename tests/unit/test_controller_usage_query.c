@@ -5,6 +5,8 @@
 
 #include "api/base64.h"
 #include "controller/usage_query.h"
+#include "controller/vouch.h"
+#include "controller/vouch_set.h"
 #include "tests/lib/focus_rules.h"
 
 #define HOUR ((int64_t)HOUR_MS)
@@ -22,7 +24,8 @@ static const struct ledger_moment present = {.observation_key = 90,
                                              .until_ms = 1700003600000,
                                              .seal_key = 4,
                                              .sealed_ms = 1700000000000,
-                                             .revision = 55};
+                                             .revision = 55,
+                                             .vouched = 77};
 
 static struct usage_query query_of(void)
 {
@@ -39,7 +42,7 @@ static void test_usage_cursor__carries_moment_and_place_to_the_next_page(void **
 {
     (void)state;
     struct usage_query asked = query_of(), next = query_of();
-    struct ledger_moment later = {91, 1700007200000, 5, 1700003600000, 60};
+    struct ledger_moment later = {91, 1700007200000, 5, 1700003600000, 60, 78};
     auto_buf struct buf text = {0};
     auto_err struct err err = {0};
     usage_cursor(&asked, 1690002000000, 7, &text);
@@ -216,6 +219,78 @@ static void test_usage_api__pages_speak_of_one_moment(void **state)
     }
     /* Three machines: time, vcpus and memory that run, and a disk; and one image. */
     assert_in_range(rows, 13, 3 * 7 + 1);
+    stage_close(&stage);
+}
+
+/* Sums that tell labels apart are made anew for each page. */
+#define SECOND_PAGE "/v1/usage?group_by=instance,label:team&limit=1"
+
+static char *next_of(const struct stage *stage)
+{
+    struct answer auto_answer_json page = world_call(stage->world, 200, "GET", SECOND_PAGE, NULL);
+    return xasprintf(SECOND_PAGE "&cursor=%s", answer_str(&page, "next"));
+}
+
+static char *text_of(const struct stage *stage, const char *path)
+{
+    struct answer auto_answer_json page = world_call(stage->world, 200, "GET", path, NULL);
+    return take(page.text);
+}
+
+/* As if its lease were over, before anything of it is written down. */
+static void fall_silent(const struct stage *stage)
+{
+    struct vouchers *vouchers = stage->world->app->vouchers;
+    size_t count;
+    autofree struct voucher *all = vouchers_all(vouchers, &count);
+    assert_int_equal(count, 1);
+    vouchers_lost(vouchers, all[0].node_key);
+}
+
+static void test_usage_api__pages_take_the_word_of_a_host_that_fell_silent(void **state)
+{
+    struct stage stage;
+    stage_open(&stage, state);
+    autofree char *path = next_of(&stage);
+    autofree char *before = text_of(&stage, path);
+    fall_silent(&stage);
+    autofree char *after = text_of(&stage, path);
+    assert_string_equal(after, before);
+    assert_non_null(strstr(before, "running"));
+    stage_close(&stage);
+}
+
+static void test_usage_api__pages_do_not_take_the_word_of_a_host_that_came_back(void **state)
+{
+    struct stage stage;
+    stage_open(&stage, state);
+    fall_silent(&stage);
+    autofree char *path = next_of(&stage);
+    autofree char *before = text_of(&stage, path);
+    world_settle(stage.host);
+    autofree char *after = text_of(&stage, path);
+    assert_string_equal(after, before);
+    autofree char *anew = next_of(&stage);
+    autofree char *now = text_of(&stage, anew);
+    assert_string_not_equal(now, before);
+    stage_close(&stage);
+}
+
+static void test_usage_api__pages_of_hosts_that_nobody_remembers_are_refused(void **state)
+{
+    enum { OTHERS = 100 };
+    struct stage stage;
+    stage_open(&stage, state);
+    autofree char *path = next_of(&stage);
+    struct vouch_sets *sets = vouchers_sets(stage.world->app->vouchers);
+    for (int64_t key = 1; key <= OTHERS; key++)
+        vouch_sets_put(sets, &(struct vouched){.node_key = key, .boot_id = "other"}, 1);
+    free(text_of(&stage, path)); /* the hosts are the same still */
+    fall_silent(&stage);
+    for (int64_t key = 1; key <= OTHERS; key++)
+        vouch_sets_put(sets, &(struct vouched){.node_key = key, .boot_id = "other"}, 1);
+    struct answer auto_answer_json gone = world_call(stage.world, 410, "GET", path, NULL);
+    world_is(&gone, "code", "revision_gone");
     stage_close(&stage);
 }
 
@@ -401,6 +476,8 @@ static void test_usage_api__refuses_by_name(void **state)
     assert_int_equal(json_count(answer_at(&seals, "seals")), 0);
 }
 
+#define API(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,23 +486,17 @@ int main(void)
         cmocka_unit_test(test_usage_cursor__an_invented_one_is_refused),
         cmocka_unit_test(test_usage_cursor__begins_where_a_period_does),
         cmocka_unit_test(test_usage_time__takes_months_days_and_moments),
-        cmocka_unit_test_setup_teardown(test_usage_api__pages_speak_of_one_moment, world_setup,
-                                        world_teardown),
-        cmocka_unit_test_setup_teardown(test_usage_api__groups_add_up_to_the_whole, world_setup,
-                                        world_teardown),
-        cmocka_unit_test_setup_teardown(test_usage_api__a_tenant_sees_its_own_and_no_nodes,
-                                        world_setup, world_teardown),
-        cmocka_unit_test_setup_teardown(test_usage_api__csv_has_every_row_and_no_formulas,
-                                        world_setup, world_teardown),
-        cmocka_unit_test_setup_teardown(
-            test_usage_api__exports_show_a_gap_and_focus_charges_for_none, world_setup,
-            world_teardown),
-        cmocka_unit_test_setup_teardown(test_usage_api__a_focus_export_holds_every_rule,
-                                        world_setup, world_teardown),
-        cmocka_unit_test_setup_teardown(test_usage_api__now_says_what_the_next_hour_costs,
-                                        world_setup, world_teardown),
-        cmocka_unit_test_setup_teardown(test_usage_api__refuses_by_name, world_setup,
-                                        world_teardown),
+        API(test_usage_api__pages_speak_of_one_moment),
+        API(test_usage_api__pages_take_the_word_of_a_host_that_fell_silent),
+        API(test_usage_api__pages_do_not_take_the_word_of_a_host_that_came_back),
+        API(test_usage_api__pages_of_hosts_that_nobody_remembers_are_refused),
+        API(test_usage_api__groups_add_up_to_the_whole),
+        API(test_usage_api__a_tenant_sees_its_own_and_no_nodes),
+        API(test_usage_api__csv_has_every_row_and_no_formulas),
+        API(test_usage_api__exports_show_a_gap_and_focus_charges_for_none),
+        API(test_usage_api__a_focus_export_holds_every_rule),
+        API(test_usage_api__now_says_what_the_next_hour_costs),
+        API(test_usage_api__refuses_by_name),
     };
     return cmocka_run_group_tests_name("usage_query", tests, NULL, NULL);
 }
