@@ -200,7 +200,7 @@ static const char *const usage_keys[] = {"project", "instance", "flavor", "meter
 static const char *const meter_names[] = {"running", "running_vcpu", "running_memory", "allocated", "allocated_vcpu", "allocated_memory", "root_disk", "image", "cpu", "network_ingress", "network_egress", "gap", NULL};
 static const char *const export_formats[] = {"csv", "jsonl", "focus", NULL};
 static const char *const price_grains[] = {"hour", "minute", "second", NULL};
-static const char *const clock_choices[] = {"keep", "take", NULL};
+static const char *const clock_choices[] = {"keep", "take", "controller", NULL};
 #define OPT_START {.name = "start", .type = OPTION_TIME, .place = PLACE_QUERY, .value = "TIME", .help = "from then on (default: this month's first day)"}
 #define OPT_END {.name = "end", .type = OPTION_TIME, .place = PLACE_QUERY, .value = "TIME", .help = "until just before then (default: now)"}
 #define TIME_NOTES "A TIME is 2026-11-01T10:00:00Z, or a day such as 2026-11-01 or a month such as\n2026-11, which mean their first moment in UTC; or -24h or -7d, which count back\nfrom now; or now, today, yesterday, or month (this one's first moment)."
@@ -218,7 +218,8 @@ static const struct option export_options[] = {
     {.name = "output", .letter = 'o', .type = OPTION_FILE, .value = "FILE", .help = "write it there (default: standard output)"},
     {0}};
 static const struct option usage_confirm_options[] = {
-    {.name = "clock", .type = OPTION_CHOICE, .place = PLACE_BODY, .required = true, .value = "keep|take", .help = "which time holds: before the step, or after", .choices = clock_choices},
+    {.name = "clock", .type = OPTION_CHOICE, .place = PLACE_BODY, .required = true, .value = "WORD", .help = "keep, take or controller: which time holds", .choices = clock_choices},
+    {.name = "boot", .type = OPTION_TEXT, .place = PLACE_BODY, .value = "BOOT", .help = "of which boot of the node (default: the one held)"},
     {.name = "yes", .letter = 'y', .type = OPTION_FLAG, .help = "do not ask; needed where there is no terminal"},
     {0}};
 static const struct verb usage_verbs[] = {
@@ -236,7 +237,7 @@ static const struct verb usage_verbs[] = {
      .notes = "Ends with 5 and names the row when one millisecond or one byte differs."},
     {.name = "seals", .summary = "List seals: up to when only corrections can come", .flags = VERB_OUTPUT, .options = limit_options, .columns = seal_columns, .name_path = "until", .run = run_usage_seals},
     {.name = "confirm", .targets = "[NODE]", .max_targets = 1, .target_noun = "node", .summary = "Say which time holds after a clock stepped", .options = usage_confirm_options, .run = run_usage_confirm,
-     .notes = "When the clock of a node, or the controller's own (no NODE), steps by over five\nseconds, durations stay right but nobody knows in which hour they fell. Sealing\nwaits until an operator says so:\n  keep  the clock was right before it stepped, and is wrong now\n  take  the clock was wrong before, and is right now",
+     .notes = "When the clock of a node, or the controller's own (no NODE), steps by over five\nseconds, durations stay right but nobody knows in which hour they fell. Sealing\nwaits until an operator says so:\n  keep        it was right before it stepped, and is wrong now\n  take        it was wrong before, and is right now\n  controller  a node's was and is wrong, or its boot is over: the controller's\n              clock is right",
      .example = "n1 --clock take"},
     {0}};
 static const struct option price_filters[] = {

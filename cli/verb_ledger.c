@@ -196,10 +196,14 @@ int run_usage_segments(struct cli *cli, const struct args *args, struct err *err
 int run_usage_confirm(struct cli *cli, const struct args *args, struct err *err)
 {
     const char *node = args->target_count ? args->targets[0] : NULL;
-    bool take_it = strcmp(args_text(args, "clock"), "take") == 0;
-    autofree char *question =
-        xasprintf("%s %s's clock as it %s?", take_it ? "take" : "keep",
-                  node ? node : "the controller", take_it ? "shows now" : "was before it stepped");
+    const char *word = args_text(args, "clock"), *boot = args_text(args, "boot");
+    const char *whose = node ? node : "the controller";
+    autofree char *question = NULL;
+    if (strcmp(word, "controller") == 0)
+        question = xasprintf("lay %s's boot on the controller's time?", whose);
+    else
+        question = xasprintf("%s %s's clock as it %s?", word, whose,
+                             strcmp(word, "take") == 0 ? "shows now" : "was before it stepped");
     if (cli_ask(cli, args, question, err) != 0)
         return -1;
     auto_buf struct buf body = {0};
@@ -208,11 +212,13 @@ int run_usage_confirm(struct cli *cli, const struct args *args, struct err *err)
     json_open(&w, NULL, '{');
     if (node)
         json_put_str(&w, "node", node);
-    json_put_str(&w, "clock", args_text(args, "clock"));
+    if (boot)
+        json_put_str(&w, "boot", boot);
+    json_put_str(&w, "clock", word);
     json_close(&w, '}');
     struct remote_call call = {.method = "POST", .path = "/v1/usage/confirm", .body = &body};
     if (remote_call(cli, &call, &reply, NULL, err) != 0)
         return -1;
-    cli_done(cli, "%s: confirmed; sealing goes on", node ? node : "the controller");
+    cli_done(cli, "%s: confirmed; sealing goes on", whose);
     return 0;
 }

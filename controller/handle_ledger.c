@@ -6,9 +6,9 @@
 #include "api/wire_table.h"
 #include "controller/access.h"
 #include "controller/app.h"
+#include "controller/clock_step.h"
 #include "controller/handlers.h"
 #include "controller/ledger_verify.h"
-#include "controller/vouch.h"
 #include "controller/writer.h"
 
 static const char *const no_params[] = {NULL};
@@ -47,36 +47,34 @@ void handle_usage_verify(struct request *r)
 
 /* ---- confirm ---- */
 
-enum { CLOCK_KEEP, CLOCK_TAKE };
-static const char *const clock_names[] = {"keep", "take", NULL};
-
 struct usage_confirm {
-    char *node;
-    int clock;
+    char *node, *boot;
+    int clock; /* enum clock_word */
 };
 
 #define STRUCT usage_confirm
 static const struct wire_field usage_confirm_fields[] = {
-    W_STR(node, LIMIT_NAME), W_ENUM(clock, clock_names, .flags = WIRE_REQUIRED)};
+    W_STR(node, LIMIT_NAME), W_STR(boot, HOST_WORD_MAX - 1),
+    W_ENUM(clock, clock_word_names, .flags = WIRE_REQUIRED)};
 static const struct wire_struct usage_confirm_wire = WIRE_STRUCT(usage_confirm);
 #undef STRUCT
 
 static int confirm(struct tx *tx, struct request *r, struct err *err)
 {
     const struct usage_confirm *in = r->input;
-    int64_t node_key = 0;
+    struct clock_verdict verdict = {.boot_id = in->boot, .word = in->clock};
     if (request_only(r, no_params, err) != 0)
         return -1;
-    if (in->node &&
-        access_row(tx->db, &r->caller, ACCESS_SEE, ACCESS_NODE, 0, in->node, &node_key, err) != 0)
+    if (in->node && access_row(tx->db, &r->caller, ACCESS_SEE, ACCESS_NODE, 0, in->node,
+                               &verdict.node_key, err) != 0)
         return -1;
-    if (vouchers_confirm(r->app->vouchers, tx, node_key, in->clock == CLOCK_TAKE, err) != 0)
+    if (clock_confirm(r->app->vouchers, tx, &verdict, err) != 0)
         return -1;
-    tx_event(tx,
-             &(struct event_row){.kind = "usage",
-                                 .id = in->node ? in->node : "controller",
-                                 .name = in->node,
-                                 .what = in->clock == CLOCK_TAKE ? "clock:take" : "clock:keep"});
+    autofree char *what = xasprintf("clock:%s", clock_word_names[in->clock]);
+    tx_event(tx, &(struct event_row){.kind = "usage",
+                                     .id = in->node ? in->node : "controller",
+                                     .name = in->node,
+                                     .what = what});
     r->status = 204;
     return 0;
 }

@@ -60,6 +60,7 @@ static int put_held(struct json_writer *w, struct request *r, const struct usage
     json_open(w, "held", '{');
     json_put_str(w, "reason", held.reason);
     json_put_str(w, "node", sees_node && node ? node->name : NULL);
+    json_put_str(w, "boot", sees_node ? held.boot_id : NULL);
     json_close(w, '}');
     return 0;
 }

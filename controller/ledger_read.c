@@ -7,6 +7,7 @@
 #include "api/err.h"
 #include "api/mem.h"
 #include "controller/app.h"
+#include "controller/clock_step.h"
 #include "controller/db.h"
 #include "controller/ledger.h"
 #include "controller/ledger_advance.h"
@@ -33,7 +34,7 @@ static int word_of(struct vouchers *vouchers, struct evidence *evidence,
     int64_t off =
         boot->line_ms + voucher->boottime_ms - (vouchers_line(vouchers) + voucher->own_ms);
     *ret_word = (struct word){.until_ms = boot->line_ms + voucher->vouched_ms,
-                              .counts = boot->line_ms && off >= -VOUCH_STEP_MS};
+                              .counts = boot->line_ms && off >= -CLOCK_STEP_MS};
     return 0;
 }
 

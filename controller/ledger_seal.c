@@ -8,6 +8,7 @@
 #include "api/err.h"
 #include "api/log.h"
 #include "api/types.h"
+#include "controller/clock_step.h"
 #include "controller/db.h"
 #include "controller/evidence.h"
 #include "controller/hosts.h"
@@ -86,7 +87,7 @@ static int all_vouch(struct tx *tx, struct evidence *evidence, int64_t own_line_
         /* Whose confirmed time lags behind ours cannot be waited for. */
         int64_t off = boot->line_ms + host->pair_boottime_ms - (own_line_ms + host->pair_own_ms);
         if (boot->line_ms && boot->line_ms + host->seen_boottime_ms < until_ms &&
-            off >= -VOUCH_STEP_MS) {
+            off >= -CLOCK_STEP_MS) {
             log_info("usage.waits", "node=%s until_ms=%" PRId64, host->name, until_ms);
             *ret_all = false;
         }
@@ -100,17 +101,17 @@ static int is_held(struct tx *tx, struct vouchers *vouchers, struct err *err)
 {
     int64_t key;
     uint8_t chain[SHA256_BYTES];
-    struct held held;
+    struct clock_held held;
     if (evidence_head(tx->db, &key, chain, err) != 0)
         return -1;
     struct evidence *evidence = evidence_at(tx->db, key, 0, NULL, NULL);
-    int rc = vouchers_held(vouchers, tx->db, evidence, &held, err);
+    int rc = clock_held(vouchers, tx->db, evidence, &held, err);
     evidence_free(evidence);
-    if (rc == 1 && vouchers_note_held(tx, &held, err) != 0)
+    if (rc == 1 && clock_note_held(tx, &held, err) != 0)
         return -1;
     if (rc == 1)
-        log_warn("usage.held", "node_key=%" PRId64 " step_ms=%" PRId64, held.node_key,
-                 held.step_ms);
+        log_warn("usage.held", "node_key=%" PRId64 " boot=%s step_ms=%" PRId64, held.node_key,
+                 held.boot_id, held.step_ms);
     return rc;
 }
 

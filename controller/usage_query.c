@@ -9,6 +9,7 @@
 #include "api/mem.h"
 #include "api/validate.h"
 #include "controller/app.h"
+#include "controller/clock_step.h"
 #include "controller/evidence.h"
 #include "controller/price.h"
 #include "controller/readers.h"
@@ -319,15 +320,16 @@ int usage_query_rows(struct request *r, const struct usage_query *query, struct 
 int usage_held(struct request *r, struct db *db, const struct ledger_moment *moment,
                struct usage_held *ret_held, struct err *err)
 {
-    struct held held;
+    struct clock_held held;
     *ret_held = (struct usage_held){0};
     struct evidence *evidence = evidence_at(db, moment->observation_key, 0, NULL, NULL);
-    int rc = vouchers_held(r->app->vouchers, db, evidence, &held, err);
+    int rc = clock_held(r->app->vouchers, db, evidence, &held, err);
     evidence_free(evidence);
     if (rc <= 0)
         return rc;
     ret_held->held = true;
     ret_held->node_key = held.node_key;
+    snprintf(ret_held->boot_id, sizeof(ret_held->boot_id), "%s", held.boot_id);
     snprintf(ret_held->reason, sizeof(ret_held->reason),
              "%s is %lld ms %s %s; POST /v1/usage/confirm says which holds",
              held.node_key ? "the node's clock" : "the controller's clock",

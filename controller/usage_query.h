@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "api/limits.h"
+#include "controller/hosts.h"
 #include "controller/ledger.h"
 #include "controller/usage_sum.h"
 
@@ -64,6 +65,7 @@ int usage_query_rows(struct request *r, const struct usage_query *query, struct 
 struct usage_held {
     bool held;
     int64_t node_key;
+    char boot_id[HOST_WORD_MAX];
     char reason[160];
 };
 int usage_held(struct request *r, struct db *db, const struct ledger_moment *moment,

@@ -312,7 +312,7 @@ static void test_usage__what_cannot_be_meant_is_refused_by_name(void **state)
                    "at most 1000 bars");
     assert_refused("cloudctl usage export", "--format is needed");
     assert_refused("cloudctl usage confirm n1 --yes", "--clock is needed");
-    assert_refused("cloudctl usage confirm n1 --clock maybe", "must be keep or take");
+    assert_refused("cloudctl usage confirm n1 --clock maybe", "must be keep, take or controller");
     assert_refused("cloudctl usage confirm n1 --clock take", "Try: --yes");
     assert_refused("cloudctl price create --meter cpu --price -1", "--price -1: must not be");
     assert_refused("cloudctl price create --meter cpu --price 0.0000000001",
@@ -550,6 +550,7 @@ static void test_confirm__asks_first_and_says_which_clock_holds(void **state)
     static const struct step steps[] = {
         {"POST /v1/usage/confirm", 200, "{}", false, 0},
         {"POST /v1/usage/confirm", 204, NULL, false, 0},
+        {"POST /v1/usage/confirm", 204, NULL, false, 0},
         {0},
     };
     struct script script;
@@ -565,6 +566,10 @@ static void test_confirm__asks_first_and_says_which_clock_holds(void **state)
     assert_int_equal(own.code, 0);
     assert_has(script.log.data, "POST /v1/usage/confirm {\"node\":\"n1\",\"clock\":\"take\"}\n");
     assert_has(script.log.data, "POST /v1/usage/confirm {\"clock\":\"keep\"}\n");
+    auto_ran struct ran over = run("cloudctl usage confirm n1 --clock controller --boot b1 --yes");
+    assert_int_equal(over.code, 0);
+    assert_has(script.log.data, "POST /v1/usage/confirm {\"node\":\"n1\",\"boot\":\"b1\","
+                                "\"clock\":\"controller\"}\n");
     script_stop(&script);
 }
 

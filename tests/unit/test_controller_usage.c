@@ -318,6 +318,57 @@ static void test_usage__a_stepped_clock_holds_up_sealing_until_someone_confirms(
     world_see(stage.world, "/v1/usage", "held", NULL);
 }
 
+static void confirm(struct world *world, int status, const char *boot, const char *clock)
+{
+    world_did(world, status, "POST", "/v1/usage/confirm",
+              "{\"node\":\"h1\",\"boot\":\"%s\",\"clock\":\"%s\"}", boot, clock);
+}
+
+/* Somebody took a clock that was wrong, and the host has booted since. */
+static void test_usage__a_boot_that_is_over_can_be_laid_on_the_controllers_time(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    struct vouchers *vouchers = stage.world->app->vouchers;
+    autofree char *boot = xstrdup(sim_boot_id(stage.host));
+    size_t count;
+    autofree struct voucher *all = vouchers_all(vouchers, &count);
+    long long ran = used(stage.world, "running", "");
+    all[0].wall_ms += 90LL * 24 * 3600 * 1000;
+    vouchers_heard(vouchers, &all[0]);
+    confirm(stage.world, 204, boot, "take");
+    assert_int_equal(used(stage.world, "running", ""), -1); /* it lies in the future */
+    sim_reboot(stage.host);
+    world_settle(stage.host);
+    confirm(stage.world, 409, boot, "take");
+    confirm(stage.world, 409, boot, "keep");
+    confirm(stage.world, 400, "another", "controller");
+    confirm(stage.world, 204, boot, "controller");
+    assert_true(used(stage.world, "running", "") >= ran - 5);
+    world_did(stage.world, 400, "POST", "/v1/usage/confirm", "{\"clock\":\"controller\"}");
+}
+
+/* The hold is of a boot that is over by the time that somebody looks. */
+static void test_usage__what_holds_up_sealing_names_its_boot_and_is_what_is_confirmed(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    struct vouchers *vouchers = stage.world->app->vouchers;
+    autofree char *boot = xstrdup(sim_boot_id(stage.host));
+    size_t count;
+    autofree struct voucher *all = vouchers_all(vouchers, &count);
+    all[0].wall_ms -= 24LL * 3600 * 1000;
+    vouchers_heard(vouchers, &all[0]);
+    assert_int_equal(seal(stage.world, 0), 0);
+    sim_reboot(stage.host);
+    world_settle(stage.host);
+    world_see(stage.world, "/v1/usage", "held.boot", boot);
+    confirm(stage.world, 204, sim_boot_id(stage.host), "keep");
+    world_see(stage.world, "/v1/usage", "held.boot", boot);
+    world_did(stage.world, 204, "POST", "/v1/usage/confirm",
+              "{\"node\":\"h1\",\"clock\":\"controller\"}");
+    world_see(stage.world, "/v1/usage", "held", NULL);
+    assert_int_equal(seal(stage.world, 0), 1);
+}
+
 /* A clock that is far ahead after a start would seal the future. */
 static void test_usage__a_jump_of_days_since_the_last_seal_is_held_as_well(void **state)
 {
@@ -369,6 +420,8 @@ int main(void)
         TEST(test_usage__evidence_that_cannot_be_is_dropped),
         TEST(test_usage__a_tenant_sees_its_own_and_no_nodes),
         TEST(test_usage__a_stepped_clock_holds_up_sealing_until_someone_confirms),
+        TEST(test_usage__a_boot_that_is_over_can_be_laid_on_the_controllers_time),
+        TEST(test_usage__what_holds_up_sealing_names_its_boot_and_is_what_is_confirmed),
         TEST(test_usage__a_jump_of_days_since_the_last_seal_is_held_as_well),
         TEST(test_usage__verify_names_the_row_that_was_changed),
     };
