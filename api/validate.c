@@ -1,4 +1,4 @@
-/* Rules for texts that people choose: names, host names, labels, public keys. */
+/* Rules for texts that people choose: names, host names, labels, public keys, hashes. */
 #include "api/validate.h"
 
 #include <stdbool.h>
@@ -263,4 +263,12 @@ char *public_key_fingerprint(const char *text)
     base64_encode(hash, sizeof(hash), &out);
     out.data[--out.len] = '\0'; /* ssh-keygen leaves the padding off */
     return buf_take(&out);
+}
+
+int validate_sha256(const char *field, const char *text, struct err *err)
+{
+    uint8_t hash[SHA256_BYTES];
+    if (sha256_parse(text, hash) == 0)
+        return 0;
+    return err_field(err, field, "%s: want 64 hexadecimal digits", field);
 }

@@ -17,6 +17,8 @@ int validate_label_value(const char *field, const char *text, struct err *err);
 /* An OpenSSH public key line: known type, base64 whose inner type agrees (RFC 4253
  * section 6.6), no newline. */
 int validate_public_key(const char *field, const char *text, struct err *err);
+/* SHA-256: 64 hexadecimal digits. */
+int validate_sha256(const char *field, const char *text, struct err *err);
 /* "SHA256:..." as ssh-keygen -l prints it. Owned by the caller. */
 char *public_key_fingerprint(const char *text);
 

@@ -217,6 +217,9 @@ static const struct option export_options[] = {
     OPT_START, OPT_END,
     {.name = "output", .letter = 'o', .type = OPTION_FILE, .value = "FILE", .help = "write it there (default: standard output)"},
     {0}};
+static const struct option verify_options[] = {
+    {.name = "after", .type = OPTION_TEXT, .place = PLACE_BODY, .value = "CHAIN", .help = "only what came since the verdict with this chain"},
+    {0}};
 static const struct option usage_confirm_options[] = {
     {.name = "clock", .type = OPTION_CHOICE, .place = PLACE_BODY, .required = true, .value = "WORD", .help = "keep, take or controller: which time holds", .choices = clock_choices},
     {.name = "boot", .type = OPTION_TEXT, .place = PLACE_BODY, .value = "BOOT", .help = "of which boot of the node (default: the one held)"},
@@ -233,8 +236,9 @@ static const struct verb usage_verbs[] = {
      .example = "web1 --start -24h"},
     {.name = "export", .summary = "Write every rated row, for other programs", .options = export_options, .run = run_usage_export,
      .notes = TIME_NOTES, .example = "--format focus --start 2026-10 --end 2026-11 \\\n      --output october.csv"},
-    {.name = "verify", .summary = "Work all sealed hours out again from the evidence", .flags = VERB_OUTPUT | VERB_DETAIL | VERB_QUIET, .columns = verdict_columns, .name_path = "chain", .run = run_usage_verify,
-     .notes = "Ends with 5 and names the row when one millisecond or one byte differs."},
+    {.name = "verify", .summary = "Work all sealed hours out again from the evidence", .flags = VERB_OUTPUT | VERB_DETAIL | VERB_QUIET, .options = verify_options, .columns = verdict_columns, .name_path = "chain", .run = run_usage_verify,
+     .notes = "Ends with 5 and names the row when one millisecond or one byte differs. Keep the\nchain that it prints elsewhere: --after CHAIN proves what came since, and that\nwhat came before was neither cut off nor sealed anew.",
+     .example = "\\\n      --after 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
     {.name = "seals", .summary = "List seals: up to when only corrections can come", .flags = VERB_OUTPUT, .options = limit_options, .columns = seal_columns, .name_path = "until", .run = run_usage_seals},
     {.name = "confirm", .targets = "[NODE]", .max_targets = 1, .target_noun = "node", .summary = "Say which time holds after a clock stepped", .options = usage_confirm_options, .run = run_usage_confirm,
      .notes = "When the clock of a node, or the controller's own (no NODE), steps by over five\nseconds, durations stay right but nobody knows in which hour they fell. Sealing\nwaits until an operator says so:\n  keep        it was right before it stepped, and is wrong now\n  take        it was wrong before, and is right now\n  controller  a node's was and is wrong, or its boot is over: the controller's\n              clock is right",

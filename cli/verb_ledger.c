@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -18,7 +19,7 @@
 #include "cli/verbs.h"
 
 enum {
-    VERIFY_MS = 24 * 3600 * 1000, /* a year of a large cloud takes its time */
+    VERIFY_MS = 3600 * 1000, /* a page takes seconds, unless one seal alone takes longer */
 };
 
 /* ---- export ---- */
@@ -127,37 +128,121 @@ static int64_t number_in(const struct json *object, const char *name)
     return number;
 }
 
-static void print_verdict(struct cli *cli, const struct json *verdict)
+/* What the pages say together: sums, and the last one's word. */
+struct proof {
+    int64_t seals, segments, observations;
+    struct json *last; /* owned; NULL: no page came yet */
+    char *after;       /* owned; NULL: from the beginning */
+};
+
+static void proof_release(struct proof *proof)
 {
-    const char *until = json_str(json_get(verdict, "sealed_until"));
-    const char *chain = json_str(json_get(verdict, "chain"));
+    json_free(proof->last);
+    free(proof->after);
+}
+
+static bool flag_in(const struct json *object, const char *name)
+{
+    bool flag = false;
+    json_bool(json_get(object, name), &flag);
+    return flag;
+}
+
+static int fetch_page(struct cli *cli, struct proof *proof, struct err *err)
+{
+    auto_buf struct buf body = {0};
+    struct json *page = NULL;
+    struct json_writer w = JSON_WRITER(&body);
+    json_open(&w, NULL, '{');
+    if (proof->after)
+        json_put_str(&w, "after", proof->after);
+    json_close(&w, '}');
+    if (call_ledger(cli, "POST", "/v1/usage/verify", &body, VERIFY_MS, &page, err) != 0)
+        return -1;
+    json_free(proof->last);
+    proof->last = page;
+    proof->seals += number_in(page, "seals");
+    proof->segments += number_in(page, "segments");
+    proof->observations += number_in(page, "observations");
+    return 0;
+}
+
+/* 1: there is another page, behind this one. */
+static int next_page(struct proof *proof, struct err *err)
+{
+    const char *chain = json_str(json_get(proof->last, "chain"));
+    if (!flag_in(proof->last, "verified") || !flag_in(proof->last, "more"))
+        return 0;
+    if (!chain || (proof->after && strcmp(chain, proof->after) == 0))
+        return err_set(err, ERR_INTERNAL, "the controller's reply leads no further");
+    free(proof->after);
+    proof->after = xstrdup(chain);
+    return 1;
+}
+
+static int fetch_pages(struct cli *cli, struct proof *proof, struct err *err)
+{
+    int rc = 1;
+    cli_progress(cli, "working every sealed hour out again");
+    while (rc == 1) {
+        if (fetch_page(cli, proof, err) != 0)
+            return proof->seals ? err_context(err, "broke off; go on with --after %s", proof->after)
+                                : -1;
+        const char *until = json_str(json_get(proof->last, "sealed_until"));
+        if (until)
+            cli_progress(cli, "verified until %s", until);
+        rc = next_page(proof, err);
+    }
+    cli_progress_clear(cli);
+    return rc;
+}
+
+static void print_proof(struct cli *cli, const struct proof *proof)
+{
+    const char *until = json_str(json_get(proof->last, "sealed_until"));
+    const char *chain = json_str(json_get(proof->last, "chain"));
     fprintf(cli->screen.out,
             "verified: %" PRId64 " segments of %" PRId64 " observations in %" PRId64 " seals",
-            number_in(verdict, "segments"), number_in(verdict, "observations"),
-            number_in(verdict, "seals"));
+            proof->segments, proof->observations, proof->seals);
     if (until)
-        fprintf(cli->screen.out, ", sealed until %s; chain %.16s...\n", until, chain ? chain : "");
+        fprintf(cli->screen.out, ",\nsealed until %s; chain\n%s\n", until, chain ? chain : "");
     else
         fputs("; nothing is sealed yet\n", cli->screen.out);
 }
 
+/* One verdict, as if it had come on one page. */
+static int print_verdict(struct cli *cli, const struct proof *proof, struct err *err)
+{
+    auto_buf struct buf text = {0};
+    auto_json struct json *verdict = NULL;
+    struct json_writer w = JSON_WRITER(&text);
+    json_open(&w, NULL, '{');
+    json_put_bool(&w, "verified", flag_in(proof->last, "verified"));
+    json_put_str(&w, "difference", json_str(json_get(proof->last, "difference")));
+    json_put_i64(&w, "seals", proof->seals);
+    json_put_i64(&w, "segments", proof->segments);
+    json_put_i64(&w, "observations", proof->observations);
+    json_put_str(&w, "sealed_until", json_str(json_get(proof->last, "sealed_until")));
+    json_put_str(&w, "chain", json_str(json_get(proof->last, "chain")));
+    json_close(&w, '}');
+    if (json_parse(text.data, text.len, &verdict, err) != 0)
+        return -1;
+    return output_print(&cli->output, &cli->screen, &verdict, 1, true, err);
+}
+
 int run_usage_verify(struct cli *cli, const struct args *args, struct err *err)
 {
-    (void)args;
-    auto_json struct json *verdict = NULL;
-    auto_buf struct buf body = {0};
-    bool verified = false;
-    buf_puts(&body, "{}");
-    cli_progress(cli, "working every sealed hour out again");
-    if (call_ledger(cli, "POST", "/v1/usage/verify", &body, VERIFY_MS, &verdict, err) != 0)
+    __attribute__((cleanup(proof_release))) struct proof proof = {0};
+    const char *after = args_text(args, "after");
+    proof.after = after ? xstrdup(after) : NULL;
+    if (fetch_pages(cli, &proof, err) != 0)
         return -1;
-    cli_progress_clear(cli);
-    json_bool(json_get(verdict, "verified"), &verified);
-    if (cli->output.chosen && output_print(&cli->output, &cli->screen, &verdict, 1, true, err) != 0)
+    bool verified = flag_in(proof.last, "verified");
+    if (cli->output.chosen && print_verdict(cli, &proof, err) != 0)
         return -1;
     if (verified && !cli->output.chosen)
-        print_verdict(cli, verdict);
-    const char *difference = json_str(json_get(verdict, "difference"));
+        print_proof(cli, &proof);
+    const char *difference = json_str(json_get(proof.last, "difference"));
     if (!verified)
         return err_set(err, ERR_OPERATION_FAILED, "not verified: %s",
                        difference ? difference : "the ledger and the evidence differ");

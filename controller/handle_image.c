@@ -20,14 +20,6 @@
 
 static const char *const only_project[] = {"project", NULL};
 
-static int validate_sha256(const char *field, const char *text, struct err *err)
-{
-    uint8_t hash[SHA256_BYTES];
-    if (sha256_parse(text, hash) == 0)
-        return 0;
-    return err_field(err, field, "%s: want 64 hexadecimal digits", field);
-}
-
 static void reply_or_fail(struct request *r, int rc, const struct err *err)
 {
     if (rc == 0)

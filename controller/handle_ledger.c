@@ -1,8 +1,10 @@
 /* /v1/usage/verify, /v1/usage/confirm: what operators do with the ledger itself. */
 #include <string.h>
 
+#include "api/id.h"
 #include "api/limits.h"
 #include "api/mem.h"
+#include "api/validate.h"
 #include "api/wire_table.h"
 #include "controller/access.h"
 #include "controller/app.h"
@@ -15,10 +17,27 @@ static const char *const no_params[] = {NULL};
 
 /* ---- verify ---- */
 
+enum { VERIFY_MS = 2000 }; /* no read transaction lasts much longer */
+
+struct usage_verify {
+    char *after;
+};
+
+#define STRUCT usage_verify
+static const struct wire_field usage_verify_fields[] = {
+    W_STR(after, SHA256_TEXT_MAX - 1, .min = 1, .check = validate_sha256)};
+static const struct wire_struct usage_verify_wire = WIRE_STRUCT(usage_verify);
+#undef STRUCT
+
 static int verify(struct db *db, struct request *r, struct err *err)
 {
+    const struct usage_verify *in = r->input;
+    uint8_t after[SHA256_BYTES] = {0};
+    struct ledger_part part = {.after = after, .budget_ms = VERIFY_MS};
     struct ledger_verdict verdict;
-    if (ledger_verify(db, &verdict, err) != 0)
+    if (in->after)
+        sha256_parse(in->after, after);
+    if (ledger_verify(db, &part, &verdict, err) != 0)
         return -1;
     struct json_writer w = request_json(r, 200);
     json_open(&w, NULL, '{');
@@ -32,6 +51,7 @@ static int verify(struct db *db, struct request *r, struct err *err)
     else
         json_put_str(&w, "sealed_until", NULL);
     json_put_str(&w, "chain", verdict.chain);
+    json_put_bool(&w, "more", verdict.more);
     json_close(&w, '}');
     return 0;
 }
@@ -39,10 +59,10 @@ static int verify(struct db *db, struct request *r, struct err *err)
 void handle_usage_verify(struct request *r)
 {
     auto_err struct err err = {0};
-    if (request_only(r, no_params, &err) == 0)
-        request_pool(r, verify);
-    else
+    if (request_only(r, no_params, &err) != 0)
         request_fail(r, &err);
+    else if (request_decode(r, &usage_verify_wire) == 0)
+        request_pool(r, verify);
 }
 
 /* ---- confirm ---- */

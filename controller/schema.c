@@ -296,7 +296,9 @@ static const char *const migrations[] = {
     "CREATE INDEX segment_resource ON segment(resource, resource_key, start_ms) WHERE kind <> 4;"
     "CREATE INDEX segment_counted ON segment(resource, resource_key, start_ms) WHERE kind = 4;"
     "CREATE INDEX segment_open ON segment(node_key) WHERE end_ms IS NULL;"
-    "CREATE INDEX segment_closed ON segment(close_seal_key);"
+    /* Rows that were open across a seal; most are closed by the seal that writes them. */
+    "CREATE INDEX segment_closed ON segment(close_seal_key, seal_key)"
+    "  WHERE close_seal_key > seal_key;"
     "CREATE UNIQUE INDEX segment_reversed ON segment(reverses) WHERE reverses IS NOT NULL;"
     "CREATE TRIGGER segment_no_update BEFORE UPDATE ON segment WHEN OLD.end_ms IS NOT NULL"
     "  OR NEW.key <> OLD.key OR NEW.seal_key <> OLD.seal_key OR NEW.kind <> OLD.kind"

@@ -68,6 +68,15 @@ int store_seal_next(struct db *db, int64_t key, struct seal *ret_seal, struct er
     return read_one(stmt, ret_seal, err);
 }
 
+/* Seals are few: a year has 8760. */
+int store_seal_find(struct db *db, const uint8_t chain[SHA256_BYTES], struct seal *ret_seal,
+                    struct err *err)
+{
+    auto_stmt struct stmt *stmt = db_stmt(db, SEAL_SELECT "WHERE chain = ? ORDER BY key LIMIT 1");
+    stmt_bind(stmt, "b", chain, (size_t)SHA256_BYTES);
+    return read_one(stmt, ret_seal, err);
+}
+
 int store_seal_add(struct db *db, struct seal *seal, struct err *err)
 {
     struct seal before;

@@ -8,13 +8,13 @@
 #include "api/mem.h"
 #include "controller/db.h"
 
-/* As of a seal: closed only if that seal, or one before, closed it. */
-#define COLUMNS                                                                                   \
+#define FIELDS                                                                                    \
     " s.key, s.ordinal, s.seal_key, s.kind, s.sign, s.reverses, s.corrects_until_ms, s.resource," \
     " s.resource_key, s.project_key, s.node_key, s.flavor_key, s.run, s.start_ms, s.origin_ms,"   \
-    " s.end_ms, s.close_seal_key, s.verified, s.amount0, s.amount1, s.amount2, s.chain"           \
-    " FROM segment s "
+    " s.end_ms, s.close_seal_key, s.verified, s.amount0, s.amount1, s.amount2, s.chain"
+#define COLUMNS FIELDS " FROM segment s "
 
+/* As of a seal: closed only if that seal, or one before, closed it. */
 static struct segment read_row(struct stmt *stmt, int64_t seal_key)
 {
     struct segment s = {
@@ -179,32 +179,47 @@ static void append(void *ctx, const struct segment *segment)
     segments_add(ctx, segment);
 }
 
-#define NOT_TAKEN_BACK \
-    " AND NOT EXISTS (SELECT 1 FROM segment r WHERE r.reverses = s.key AND r.seal_key <= ?3)"
+#define LIVE                                                                   \
+    " AND s.seal_key <= ?3 AND s.key <= ?4 AND s.start_ms < ?5 AND s.sign = 1" \
+    " AND NOT EXISTS (SELECT 1 FROM segment r WHERE r.reverses = s.key"        \
+    " AND r.seal_key <= ?3 AND r.key <= ?4)"
+
+int store_segment_live(struct db *db, const struct segment_query *query, struct segments *ret_rows,
+                       struct err *err)
+{
+    auto_stmt struct stmt *stmt =
+        db_stmt(db, "SELECT" COLUMNS "WHERE s.resource = ?1 AND s.resource_key = ?2"
+                    " AND s.kind <> 4" LIVE " UNION ALL SELECT" COLUMNS
+                    "WHERE s.resource = ?1 AND s.resource_key = ?2 AND s.kind = 4"
+                    " AND s.start_ms >= ?6" LIVE);
+    stmt_bind(stmt, "iiiiii", (int64_t)query->resource, query->resource_key, query->seal_key,
+              query->last_key, query->until_ms, query->counted_from_ms);
+    return each_row(stmt, query->seal_key, append, ret_rows, err);
+}
 
 static int rows_of(void *ctx, int resource, int64_t resource_key, int64_t counted_from_ms,
                    struct segments *ret_rows, struct err *err)
 {
     const struct db_books *at = ctx;
-    auto_stmt struct stmt *stmt =
-        db_stmt(at->db, "SELECT" COLUMNS
-                        "WHERE s.resource = ?1 AND s.resource_key = ?2 AND s.seal_key <= ?3"
-                        " AND s.sign = 1 AND s.kind <> 4" NOT_TAKEN_BACK " UNION ALL SELECT" COLUMNS
-                        "WHERE s.resource = ?1 AND s.resource_key = ?2 AND s.seal_key <= ?3"
-                        " AND s.sign = 1 AND s.kind = 4 AND s.start_ms >= ?4" NOT_TAKEN_BACK);
-    stmt_bind(stmt, "iiii", (int64_t)resource, resource_key, at->seal_key, counted_from_ms);
-    return each_row(stmt, at->seal_key, append, ret_rows, err);
+    struct segment_query query = {.seal_key = at->seal_key,
+                                  .last_key = INT64_MAX,
+                                  .until_ms = INT64_MAX,
+                                  .resource = resource,
+                                  .resource_key = resource_key,
+                                  .counted_from_ms = counted_from_ms};
+    return store_segment_live(at->db, &query, ret_rows, err);
 }
 
-/* Those that a later seal closed were open then. */
+/* Those that a later seal closed were open then; the first condition is that of their index. */
+#define CLOSED_LATER " s.close_seal_key > s.seal_key AND s.close_seal_key > ?1 AND s.seal_key <= ?1"
+
 static int open_nodes(void *ctx, void (*each)(void *ctx, int64_t node_key), void *each_ctx,
                       struct err *err)
 {
     const struct db_books *at = ctx;
     auto_stmt struct stmt *stmt =
         db_stmt(at->db, "SELECT DISTINCT node_key FROM segment WHERE end_ms IS NULL UNION"
-                        " SELECT DISTINCT node_key FROM segment WHERE close_seal_key > ?1"
-                        " AND seal_key <= ?1");
+                        " SELECT DISTINCT s.node_key FROM segment s WHERE" CLOSED_LATER);
     stmt_bind(stmt, "i", at->seal_key);
     int rc;
     while ((rc = stmt_step(stmt, err)) == 1)
@@ -223,8 +238,7 @@ static int open_rows(void *ctx, int64_t node_key, segment_each *each, void *each
     if (each_row(open, at->seal_key, each, each_ctx, err) != 0)
         return -1;
     auto_stmt struct stmt *closed_later =
-        db_stmt(at->db, "SELECT" COLUMNS "WHERE s.close_seal_key > ?1 AND s.seal_key <= ?1"
-                        " AND s.node_key IS ?2");
+        db_stmt(at->db, "SELECT" COLUMNS "WHERE" CLOSED_LATER " AND s.node_key IS ?2");
     stmt_bind(closed_later, "iz", at->seal_key, node_key);
     return each_row(closed_later, at->seal_key, each, each_ctx, err);
 }
@@ -235,22 +249,79 @@ struct books books_of_db(struct db_books *at)
         .ctx = at, .rows = rows_of, .open_nodes = open_nodes, .open_rows = open_rows};
 }
 
-int store_segment_all(struct db *db, segment_row_each *each, void *ctx, struct err *err)
+int store_segment_open(struct db *db, int64_t seal_key, segment_each *each, void *ctx,
+                       struct err *err)
 {
-    auto_stmt struct stmt *stmt = db_stmt(db, "SELECT" COLUMNS "ORDER BY s.key");
-    int rc;
-    while ((rc = stmt_step(stmt, err)) == 1) {
-        size_t len = 0;
-        struct segment segment = read_row(stmt, INT64_MAX);
-        segment.close_seal_key = stmt_i64(stmt, 16);
-        segment.verified = stmt_i64(stmt, 17) != 0;
-        const uint8_t *chain = stmt_null(stmt, 21) ? NULL : stmt_blob(stmt, 21, &len);
-        if (chain && len != SHA256_BYTES)
-            chain = NULL;
-        if (each(ctx, &segment, chain, err) != 0)
-            return -1;
+    /* Without the names of the indexes all rows would be read, as they lie in that order. */
+    auto_stmt struct stmt *stmt =
+        db_stmt(db, "SELECT" COLUMNS "INDEXED BY segment_open WHERE s.end_ms IS NULL"
+                    " AND s.seal_key <= ?1 UNION ALL SELECT" COLUMNS
+                    "INDEXED BY segment_closed WHERE" CLOSED_LATER " ORDER BY 1");
+    stmt_bind(stmt, "i", seal_key);
+    return each_row(stmt, seal_key, each, ctx, err);
+}
+
+/* What reading a row makes equal, or leaves out: two values that both count as true, a number
+ * too large for its kind, nothing and zero. */
+#define FORMS                                                                      \
+    " s.kind BETWEEN 0 AND 5 AND s.sign IN (-1, 1) AND s.resource IN (0, 1)"       \
+    " AND s.verified IN (0, 1) AND coalesce(s.reverses, 1) <> 0"                   \
+    " AND coalesce(s.node_key, 1) <> 0 AND coalesce(s.flavor_key, 1) <> 0"         \
+    " AND coalesce(s.end_ms, 1) <> 0 AND (s.end_ms IS NULL) = (s.ordinal IS NULL)" \
+    " AND (s.end_ms IS NULL) = (s.chain IS NULL)"                                  \
+    " AND (s.end_ms IS NULL) = (s.close_seal_key IS NULL)"
+
+int store_segment_row(struct db *db, int64_t key, struct segment_row *ret_row, struct err *err)
+{
+    size_t len = 0;
+    auto_stmt struct stmt *stmt =
+        db_stmt(db, "SELECT" FIELDS "," FORMS " FROM segment s WHERE s.key = ?");
+    stmt_bind(stmt, "i", key);
+    int rc = stmt_step(stmt, err);
+    if (rc != 1)
+        return rc;
+    *ret_row = (struct segment_row){.segment = read_row(stmt, INT64_MAX)};
+    ret_row->segment.close_seal_key = stmt_i64(stmt, 16);
+    ret_row->segment.verified = stmt_i64(stmt, 17) != 0;
+    ret_row->sound = stmt_i64(stmt, 22) == 1;
+    const void *chain = stmt_blob(stmt, 21, &len);
+    ret_row->chained = chain && len == SHA256_BYTES;
+    if (ret_row->chained)
+        memcpy(ret_row->chain, chain, SHA256_BYTES);
+    return 1;
+}
+
+int store_segment_next(struct db *db, int64_t key, int64_t *ret_key, int64_t *ret_seal_key,
+                       struct err *err)
+{
+    auto_stmt struct stmt *stmt =
+        db_stmt(db, "SELECT key, seal_key FROM segment WHERE key >= ? ORDER BY key LIMIT 1");
+    stmt_bind(stmt, "i", key);
+    int rc = stmt_step(stmt, err);
+    if (rc == 1) {
+        *ret_key = stmt_i64(stmt, 0);
+        *ret_seal_key = stmt_i64(stmt, 1);
     }
     return rc;
+}
+
+int store_segment_last_key_at(struct db *db, int64_t seal_key, int64_t *ret_key, struct err *err)
+{
+    int64_t low = 0, high, key, of_seal = 0;
+    if (store_segment_last_key(db, &high, err) != 0)
+        return -1;
+    while (low < high) {
+        int64_t middle = low + (high - low + 1) / 2;
+        int rc = store_segment_next(db, middle, &key, &of_seal, err);
+        if (rc < 0)
+            return -1;
+        if (rc == 1 && of_seal <= seal_key)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    *ret_key = low;
+    return 0;
 }
 
 int store_segment_between(struct db *db, const struct ledger_filter *filter, int64_t seal_key,

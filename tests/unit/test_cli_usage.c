@@ -485,9 +485,10 @@ static void test_verify__says_what_was_proved(void **state)
     struct script script;
     script_start(&script, steps);
     auto_ran struct ran ran = run("cloudctl usage verify --project acme");
-    assert_string_equal(ran.out, "verified: 12 segments of 40 observations in 3 seals, sealed "
-                                 "until 2026-11-02T00:00:00.000Z; chain 9f86d081884c7d65...\n");
+    assert_string_equal(ran.out, "verified: 12 segments of 40 observations in 3 seals,\n"
+                                 "sealed until 2026-11-02T00:00:00.000Z; chain\n" CHAIN "\n");
     assert_string_equal(ran.err, "");
+    assert_has(script.log.data, "POST /v1/usage/verify {}");
     assert_int_equal(ran.code, 0);
     auto_ran struct ran empty = run("cloudctl usage verify");
     assert_string_equal(empty.out, "verified: 0 segments of 0 observations in 0 seals; nothing is "
@@ -514,6 +515,110 @@ static void test_verify__ends_with_5_and_names_the_difference(void **state)
     auto_ran struct ran csv = run("cloudctl usage verify -o csv --columns verified,chain");
     assert_string_equal(csv.out, "verified,chain\nfalse," CHAIN "\n");
     assert_int_equal(csv.code, 5);
+    script_stop(&script);
+}
+
+#define CHAIN_2 "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
+#define PAGE(until, chain, more)                                                         \
+    "{\"verified\":true,\"seals\":2,\"segments\":5,\"observations\":7,\"sealed_until\":" \
+    "\"2026-11-0" until "T00:00:00.000Z\",\"chain\":\"" chain                            \
+    "\",\"difference\":null,\"more\":" more "}"
+
+static void test_verify__goes_on_page_by_page_and_sums_up(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"POST /v1/usage/verify", 200, PAGE("1", CHAIN_2, "true"), false, 0},
+        {"POST /v1/usage/verify", 200, VERDICT("true", "null"), false, 0},
+        {0},
+    };
+    struct script script;
+    script_start(&script, steps);
+    auto_ran struct ran ran = run("cloudctl usage verify");
+    assert_string_equal(ran.out, "verified: 17 segments of 47 observations in 5 seals,\n"
+                                 "sealed until 2026-11-02T00:00:00.000Z; chain\n" CHAIN "\n");
+    assert_has(script.log.data, "{\"after\":\"" CHAIN_2 "\"}");
+    script.at = 0;
+    auto_ran struct ran json = run("cloudctl usage verify -o json");
+    assert_has(json.out, "\"seals\": 5");
+    assert_has(json.out, "\"segments\": 17");
+    assert_has(json.out, "\"observations\": 47");
+    assert_has(json.out, "\"chain\": \"" CHAIN "\"");
+    script_stop(&script);
+}
+
+static void test_verify__shows_on_a_terminal_how_far_it_is(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"POST /v1/usage/verify", 200, PAGE("1", CHAIN_2, "true"), false, 0},
+        {"POST /v1/usage/verify", 200, VERDICT("true", "null"), false, 0},
+        {0},
+    };
+    struct script script;
+    script_start(&script, steps);
+    struct screen terminal = {.err_tty = true, .width = 80};
+    auto_ran struct ran ran = run_on(terminal, "", "cloudctl usage verify");
+    assert_has(ran.err, "verified until 2026-11-01T00:00:00.000Z");
+    script_stop(&script);
+}
+
+static void test_verify__begins_after_the_chain_that_was_kept(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"POST /v1/usage/verify", 200, VERDICT("true", "null"), false, 0},
+        {"POST /v1/usage/verify", 400,
+         "{\"type\":\"about:blank\",\"status\":400,\"code\":\"invalid_field\",\"field\":\"/after\","
+         "\"detail\":\"after: no seal has this chain\"}",
+         false, 0},
+        {0},
+    };
+    struct script script;
+    script_start(&script, steps);
+    auto_ran struct ran ran = run("cloudctl usage verify --after " CHAIN_2);
+    assert_int_equal(ran.code, 0);
+    assert_has(script.log.data, "{\"after\":\"" CHAIN_2 "\"}");
+    auto_ran struct ran none = run("cloudctl usage verify --after " CHAIN);
+    assert_has(none.err, "after: no seal has this chain");
+    assert_int_equal(none.code, 1);
+    script_stop(&script);
+}
+
+static void test_verify__that_breaks_off_says_how_to_go_on(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"POST /v1/usage/verify", 200, PAGE("1", CHAIN_2, "true"), false, 0},
+        {"POST /v1/usage/verify", 500,
+         "{\"type\":\"about:blank\",\"status\":500,\"code\":\"internal\",\"detail\":\"a disk\"}",
+         false, 0},
+        {0},
+    };
+    struct script script;
+    script_start(&script, steps);
+    auto_ran struct ran ran = run("cloudctl usage verify");
+    assert_has(ran.err, "--after " CHAIN_2);
+    assert_has(ran.err, "a disk");
+    assert_string_equal(ran.out, "");
+    assert_int_equal(ran.code, 1);
+    script_stop(&script);
+}
+
+/* A controller that leads in a circle. */
+static void test_verify__that_gets_no_further_ends(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"POST /v1/usage/verify", 200, PAGE("1", CHAIN_2, "true"), false, 0},
+        {"POST /v1/usage/verify", 200, PAGE("1", CHAIN_2, "true"), false, 0},
+        {0},
+    };
+    struct script script;
+    script_start(&script, steps);
+    auto_ran struct ran ran = run("cloudctl usage verify");
+    assert_has(ran.err, "leads no further");
+    assert_int_equal(ran.code, 1);
     script_stop(&script);
 }
 
@@ -693,6 +798,11 @@ int main(void)
         TEST(test_export__half_an_answer_is_no_export),
         TEST(test_verify__says_what_was_proved),
         TEST(test_verify__ends_with_5_and_names_the_difference),
+        TEST(test_verify__goes_on_page_by_page_and_sums_up),
+        TEST(test_verify__shows_on_a_terminal_how_far_it_is),
+        TEST(test_verify__begins_after_the_chain_that_was_kept),
+        TEST(test_verify__that_breaks_off_says_how_to_go_on),
+        TEST(test_verify__that_gets_no_further_ends),
         TEST(test_seals__are_listed_page_by_page),
         TEST(test_confirm__asks_first_and_says_which_clock_holds),
         TEST(test_price__is_sent_in_nano_units),

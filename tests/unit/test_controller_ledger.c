@@ -193,7 +193,7 @@ static void rows_are_at(int line, struct site *site, const char *wanted)
     if (strcmp(text.data, wanted) != 0)
         fail_msg("line %d:\n    %s\nnot %s", line, text.data, wanted);
     struct ledger_verdict verdict;
-    ledger_check(&site->db, &verdict);
+    ledger_check(site->db.reader, &verdict);
     if (verdict.difference[0])
         fail_msg("line %d: %s", line, verdict.difference);
 }
@@ -315,7 +315,7 @@ static void test_ledger__a_seal_that_moves_nothing_is_none(void **state)
     struct site *site = *state;
     HAPPENS(site, started(10, 1, 1), seen(61), seal(60), seal(60), seal(30));
     struct ledger_verdict verdict;
-    ledger_check(&site->db, &verdict);
+    ledger_check(site->db.reader, &verdict);
     assert_int_equal(verdict.seals, 1);
     assert_true(verdict.sealed_ms == minute(60));
 }
@@ -326,7 +326,7 @@ static void test_ledger__a_repeat_is_no_evidence(void **state)
     HAPPENS(site, started(10, 1, 1));
     HAPPENS(site, started(10, 1, 1));
     struct ledger_verdict verdict;
-    ledger_check(&site->db, &verdict);
+    ledger_check(site->db.reader, &verdict);
     assert_int_equal(verdict.observations, 1);
 }
 
@@ -340,7 +340,7 @@ static void fill(struct site *site)
             stopped(30, 1, 1), noticed(70, 2, 1), started(80, 1, 2), seen(121), seal(120),
             deleted(125, 2), stopped(130, 1, 2));
     struct ledger_verdict verdict;
-    ledger_check(&site->db, &verdict);
+    ledger_check(site->db.reader, &verdict);
     assert_string_equal(verdict.difference, "");
 }
 
@@ -377,7 +377,7 @@ static void test_ledger__an_honest_row_written_anew_is_no_difference(void **stat
     raw_exec(raw, "UPDATE segment SET run = run; UPDATE observation SET run = run");
     sqlite3_close(raw);
     struct ledger_verdict verdict;
-    ledger_check(&site->db, &verdict);
+    ledger_check(site->db.reader, &verdict);
     assert_string_equal(verdict.difference, "");
 }
 
@@ -398,7 +398,7 @@ static void must_be_found(struct site *site, const char *change, const char *nam
     raw_exec(raw, change);
     sqlite3_close(raw);
     assert_int_equal(db_open(copy.path, DB_WRITER, &copy.reader, &err), 0);
-    ledger_check(&copy, &verdict);
+    ledger_check(copy.reader, &verdict);
     db_close(copy.reader);
     unlink(copy.path);
     free(copy.path);
@@ -499,16 +499,22 @@ static void tamper_close(struct tamper *t)
     free(t->path);
 }
 
-static void tamper_verify(struct tamper *t, struct db *reader, const char *what, int64_t key,
-                          const char *how)
+static void tamper_verify(struct tamper *t, struct db *reader, const char *table,
+                          const char *column, int64_t key, const char *how)
 {
-    struct ledger_verdict verdict;
-    struct err auto_err err = {0};
-    if (ledger_verify(reader, &verdict, &err) != 0)
-        fail_msg("%s of row %d by %s: %s", what, (int)key, how, err.msg);
+    struct ledger_verdict verdict, sum;
+    autofree char *name = xasprintf("%s %d:", table, (int)key);
+    ledger_check(reader, &verdict);
+    ledger_check_pages(reader, &sum);
     t->tried++;
     if (!verdict.difference[0])
-        fail_msg("nothing was found after %s of row %d was changed by %s", what, (int)key, how);
+        fail_msg("nothing was found after %s of %s was changed by %s", column, name, how);
+    if (strcmp(column, "key") != 0 && strncmp(verdict.difference, name, strlen(name)) != 0)
+        fail_msg("\"%s\" does not name %s, whose %s was changed by %s", verdict.difference, name,
+                 column, how);
+    if (strcmp(sum.difference, verdict.difference) != 0)
+        fail_msg("by pages %s of %s, changed by %s, is \"%s\", not \"%s\"", column, name, how,
+                 sum.difference, verdict.difference);
 }
 
 static char *spell(const char *how, const char *column)
@@ -530,7 +536,6 @@ static void change_each_row(struct tamper *t, struct db *reader, const char *tab
     int64_t count = raw_number(t->raw, count_sql);
     autofree char *expression = spell(how, column);
     for (int64_t key = 1; key <= count; key++) {
-        autofree char *what = xasprintf("%s.%s", table, column);
         raw_run(t->raw, "UPDATE %s SET %s = %s WHERE key = %d", table, column, expression,
                 (int)key);
         autofree char *same =
@@ -538,7 +543,7 @@ static void change_each_row(struct tamper *t, struct db *reader, const char *tab
                       " AND t.%s IS k.%s",
                       table, table, (int)key, column, column);
         if (raw_number(t->raw, same) == 0)
-            tamper_verify(t, reader, what, key, how);
+            tamper_verify(t, reader, table, column, key, how);
         raw_run(t->raw, "DELETE FROM %s; INSERT INTO %s SELECT * FROM kept_%s", table, table,
                 table);
     }
@@ -561,7 +566,7 @@ static void change_all(struct site *site, const char *table, int64_t at_least)
             change_each_row(&t, reader, table, columns.names[c], ways[w]);
     }
     assert_true(t.tried >= at_least);
-    assert_int_equal(ledger_verify(reader, &verdict, &err), 0);
+    ledger_check(reader, &verdict);
     assert_string_equal(verdict.difference, "");
     db_close(reader);
     tamper_close(&t);
@@ -646,6 +651,198 @@ static void test_ledger__a_segment_that_was_shortened_is_named_with_its_column(v
                   "segment 1: end_ms is ");
 }
 
+static void test_ledger__an_open_row_that_someone_closed_is_found(void **state)
+{
+    struct site *site = *state;
+    fill(site);
+    must_be_found(site,
+                  "UPDATE segment SET end_ms = start_ms + 1, ordinal = 1000, close_seal_key = 1000,"
+                  " chain = zeroblob(32) WHERE key = (SELECT max(key) FROM segment WHERE end_ms"
+                  " IS NULL)",
+                  ", the evidence says that it was open");
+}
+
+/* ---- part by part ---- */
+
+/* A seal an hour, four of them. Instance 1 runs across the first three; that instance 3 stopped
+ * in the first hour is known after the third seal; 2 comes later, 4 is over in the first hour.
+ * `ret_chains`: what verdicts carry up to each seal, from 1. */
+enum { SEALS = 4 };
+static void fill_hours(struct site *site, char ret_chains[SEALS + 1][SHA256_TEXT_MAX])
+{
+    struct ledger_verdict page = {0};
+    HAPPENS(site, kept(5, 1), started(10, 1, 1), started(15, 4, 1), started(20, 3, 1),
+            stopped(40, 4, 1), deleted(45, 4), seen(61), seal(60), started(70, 2, 1), seen(121),
+            seal(120), seen(181), seal(180), stopped(30, 3, 1), stopped(200, 1, 1), seen(241),
+            seal(240), deleted(245, 2));
+    for (int i = 1; i <= SEALS; i++) {
+        ledger_check_part(site->db.reader, i > 1 ? ret_chains[i - 1] : NULL, 0, &page);
+        assert_string_equal(page.difference, "");
+        assert_int_equal(page.seals, 1);
+        assert_true(page.sealed_ms == minute(60 * i));
+        assert_int_equal(page.more, i < SEALS);
+        memcpy(ret_chains[i], page.chain, SHA256_TEXT_MAX);
+    }
+}
+
+static void test_ledger__one_seal_a_page_says_what_all_at_once_says(void **state)
+{
+    struct site *site = *state;
+    char chains[SEALS + 1][SHA256_TEXT_MAX];
+    struct ledger_verdict whole, sum;
+    fill_hours(site, chains);
+    ledger_check(site->db.reader, &whole);
+    assert_false(whole.more);
+    assert_int_equal(whole.seals, SEALS);
+    assert_int_equal(ledger_check_pages(site->db.reader, &sum), SEALS);
+    assert_string_equal(sum.difference, "");
+    assert_int_equal(sum.seals, whole.seals);
+    assert_int_equal(sum.segments, whole.segments);
+    assert_int_equal(sum.observations, whole.observations);
+    assert_true(sum.sealed_ms == whole.sealed_ms);
+    assert_string_equal(sum.chain, whole.chain);
+    assert_string_equal(chains[SEALS], whole.chain);
+}
+
+static void test_ledger__after_the_last_seal_only_later_evidence_is_left(void **state)
+{
+    struct site *site = *state;
+    char chains[SEALS + 1][SHA256_TEXT_MAX];
+    struct ledger_verdict rest;
+    fill_hours(site, chains);
+    ledger_check_part(site->db.reader, chains[SEALS], AT_ONCE, &rest);
+    assert_string_equal(rest.difference, "");
+    assert_int_equal(rest.seals, 0);
+    assert_int_equal(rest.segments, 0);
+    assert_int_equal(rest.observations, 1);
+    assert_string_equal(rest.chain, chains[SEALS]);
+    sqlite3 *raw = raw_open(site->db.path);
+    raw_disarm(raw);
+    raw_exec(raw, "UPDATE observation SET wall_ms = wall_ms + 1"
+                  " WHERE key = (SELECT max(key) FROM observation)");
+    sqlite3_close(raw);
+    ledger_check_part(site->db.reader, chains[SEALS], AT_ONCE, &rest);
+    assert_non_null(strstr(rest.difference, "its chain does not follow"));
+}
+
+/* Is it found from the start, and after each seal up to `last`, and after none behind that? */
+static void must_be_found_up_to(struct site *site, const char *change, int last,
+                                char chains[SEALS + 1][SHA256_TEXT_MAX], const char *names)
+{
+    struct ledger_verdict verdict;
+    struct tamper t;
+    struct err auto_err err = {0};
+    struct db *reader = NULL;
+    tamper_open(&t, site);
+    raw_exec(t.raw, change);
+    assert_int_equal(db_open(t.path, DB_READER, &reader, &err), 0);
+    for (int i = 0; i <= SEALS; i++) {
+        ledger_check_part(reader, i ? chains[i] : NULL, AT_ONCE, &verdict);
+        if (!verdict.difference[0] != (i > last))
+            fail_msg("after seal %d \"%s\" is found after %s", i, verdict.difference, change);
+        if (i <= last && !strstr(verdict.difference, names))
+            fail_msg("after seal %d \"%s\" does not name %s", i, verdict.difference, names);
+    }
+    db_close(reader);
+    tamper_close(&t);
+}
+
+static void test_ledger__a_change_is_found_from_before_its_seal_and_not_from_behind(void **state)
+{
+    struct site *site = *state;
+    char chains[SEALS + 1][SHA256_TEXT_MAX];
+    fill_hours(site, chains);
+    must_be_found_up_to(site,
+                        "UPDATE segment SET amount1 = amount1 + 1 WHERE resource_key = 4"
+                        " AND kind = 0",
+                        0, chains, "amounts[1] is 2, the evidence says 1");
+    must_be_found_up_to(site,
+                        "UPDATE segment SET amount1 = amount1 + 1 WHERE resource_key = 2"
+                        " AND kind = 0",
+                        1, chains, "amounts[1] is 2, the evidence says 1");
+    must_be_found_up_to(site, "UPDATE observation SET run = run + 1 WHERE key = 1", 0, chains,
+                        "observation 1: its chain");
+    must_be_found_up_to(site, "UPDATE seal SET sealed_ms = sealed_ms + 1 WHERE key = 3", 3, chains,
+                        "seal 3: its chain does not follow from the row");
+}
+
+static void test_ledger__a_run_across_seals_is_held_against_its_end_from_any_of_them(void **state)
+{
+    struct site *site = *state;
+    char chains[SEALS + 1][SHA256_TEXT_MAX];
+    fill_hours(site, chains);
+    must_be_found_up_to(site,
+                        "UPDATE segment SET end_ms = end_ms + 1 WHERE resource_key = 1"
+                        " AND kind = 0 AND seal_key = 1 AND close_seal_key = 4",
+                        3, chains, ": end_ms is ");
+    must_be_found_up_to(site,
+                        "UPDATE segment SET end_ms = NULL, ordinal = NULL, chain = NULL,"
+                        " close_seal_key = NULL WHERE resource_key = 1 AND kind = 0"
+                        " AND seal_key = 1 AND close_seal_key = 4",
+                        3, chains, ": ordinal is 0, the evidence says ");
+}
+
+static void test_ledger__a_correction_of_an_old_row_is_made_again_from_any_seal(void **state)
+{
+    struct site *site = *state;
+    char chains[SEALS + 1][SHA256_TEXT_MAX];
+    struct ledger_verdict last;
+    fill_hours(site, chains);
+    ledger_check_part(site->db.reader, chains[SEALS - 1], AT_ONCE, &last);
+    assert_string_equal(last.difference, "");
+    sqlite3 *raw = raw_open(site->db.path);
+    assert_true(raw_number(raw, "SELECT count(*) FROM segment s JOIN segment r ON r.reverses ="
+                                " s.key WHERE s.seal_key = 1 AND r.seal_key = 4") > 0);
+    sqlite3_close(raw);
+    must_be_found_up_to(site,
+                        "UPDATE segment SET amount2 = amount2 + 1 WHERE sign = -1 AND seal_key = 4",
+                        3, chains, "amounts[2] is ");
+    must_be_found_up_to(site,
+                        "UPDATE segment SET start_ms = start_ms + 1 WHERE resource_key = 3"
+                        " AND sign = 1 AND kind = 0 AND seal_key = 4",
+                        3, chains, ": start_ms is ");
+}
+
+/* All rows are open, so that no chain tells of it. */
+static void test_ledger__a_row_that_was_slipped_in_is_found_whatever_page_ends_there(void **state)
+{
+    struct site *site = *state;
+    struct ledger_verdict sum;
+    HAPPENS(site, started(10, 1, 1), seen(61), seal(60), started(70, 2, 1), seen(121), seal(120));
+    sqlite3 *raw = raw_open(site->db.path);
+    raw_disarm(raw);
+    raw_exec(raw, "UPDATE segment SET key = -key - 1 WHERE seal_key = 2;"
+                  "UPDATE segment SET key = -key WHERE seal_key = 2;"
+                  "INSERT INTO segment SELECT key + 1, ordinal, seal_key, close_seal_key, kind,"
+                  " sign, reverses, corrects_until_ms, resource, resource_key + 2, project_key,"
+                  " node_key, flavor_key, run, start_ms, origin_ms, end_ms, verified, amount0,"
+                  " amount1, amount2, chain FROM segment WHERE key = 2");
+    sqlite3_close(raw);
+    ledger_check_pages(site->db.reader, &sum);
+    assert_non_null(strstr(sum.difference, "segment 3: seal_key is 1"));
+}
+
+static void test_ledger__after_a_chain_that_no_seal_has_nothing_is_verified(void **state)
+{
+    struct site *site = *state;
+    char chains[SEALS + 1][SHA256_TEXT_MAX];
+    struct err auto_err err = {0};
+    struct ledger_verdict verdict;
+    uint8_t hash[SHA256_BYTES];
+    struct ledger_part part = {.after = hash, .budget_ms = AT_ONCE};
+    fill_hours(site, chains);
+    assert_int_equal(sha256_parse(chains[2], hash), 0);
+    hash[0] ^= 1;
+    assert_int_equal(ledger_verify(site->db.reader, &part, &verdict, &err), -1);
+    assert_int_equal(err.code, ERR_FIELD);
+    assert_string_equal(err.field, "/after");
+    assert_string_equal(err.msg, "after: no seal has this chain");
+    /* What the verdict on an empty ledger carries. */
+    memset(hash, 0, sizeof(hash));
+    assert_int_equal(ledger_verify(site->db.reader, &part, &verdict, &err), 0);
+    assert_int_equal(verdict.seals, SEALS);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -671,6 +868,14 @@ int main(void)
         TEST(test_ledger__two_rows_that_changed_places_are_found),
         TEST(test_ledger__a_row_that_was_added_is_found_and_named),
         TEST(test_ledger__a_segment_that_was_shortened_is_named_with_its_column),
+        TEST(test_ledger__an_open_row_that_someone_closed_is_found),
+        TEST(test_ledger__one_seal_a_page_says_what_all_at_once_says),
+        TEST(test_ledger__after_the_last_seal_only_later_evidence_is_left),
+        TEST(test_ledger__a_change_is_found_from_before_its_seal_and_not_from_behind),
+        TEST(test_ledger__a_run_across_seals_is_held_against_its_end_from_any_of_them),
+        TEST(test_ledger__a_correction_of_an_old_row_is_made_again_from_any_seal),
+        TEST(test_ledger__a_row_that_was_slipped_in_is_found_whatever_page_ends_there),
+        TEST(test_ledger__after_a_chain_that_no_seal_has_nothing_is_verified),
     };
     return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
 }

@@ -397,6 +397,7 @@ static void test_usage__verify_names_the_row_that_was_changed(void **state)
     struct answer auto_answer_json good =
         world_call(stage.world, 200, "POST", "/v1/usage/verify", "{}");
     assert_non_null(strstr(good.text, "\"verified\":true"));
+    assert_non_null(strstr(good.text, "\"more\":false"));
     world_number(stage.world, "DROP TRIGGER segment_no_update");
     world_number(stage.world, "UPDATE segment SET end_ms = end_ms + 1 WHERE key ="
                               " (SELECT max(key) FROM segment WHERE end_ms > 0)");
@@ -404,6 +405,26 @@ static void test_usage__verify_names_the_row_that_was_changed(void **state)
         world_call(stage.world, 200, "POST", "/v1/usage/verify", "{}");
     assert_non_null(strstr(bad.text, "\"verified\":false"));
     assert_non_null(strstr(answer_str(&bad, "difference"), "end_ms"));
+    struct answer auto_answer_json since =
+        world_call(stage.world, 200, "POST", "/v1/usage/verify", "{\"after\":\"%s\"}",
+                   answer_str(&good, "chain"));
+    assert_non_null(strstr(since.text, "\"verified\":true"));
+    assert_non_null(strstr(since.text, "\"seals\":0"));
+    assert_string_equal(answer_str(&since, "chain"), answer_str(&good, "chain"));
+}
+
+static void test_usage__verify_refuses_to_begin_after_what_is_no_seals_chain(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    static const char *const chains[] = {
+        "", "12", "x000000000000000000000000000000000000000000000000000000000000000",
+        "1000000000000000000000000000000000000000000000000000000000000000"};
+    for (size_t i = 0; i < ARRAY_SIZE(chains); i++) {
+        struct answer auto_answer_json answer = world_call(
+            stage.world, 400, "POST", "/v1/usage/verify", "{\"after\":\"%s\"}", chains[i]);
+        assert_string_equal(answer_str(&answer, "code"), "invalid_field");
+        assert_string_equal(answer_str(&answer, "field"), "/after");
+    }
 }
 
 int main(void)
@@ -424,6 +445,7 @@ int main(void)
         TEST(test_usage__what_holds_up_sealing_names_its_boot_and_is_what_is_confirmed),
         TEST(test_usage__a_jump_of_days_since_the_last_seal_is_held_as_well),
         TEST(test_usage__verify_names_the_row_that_was_changed),
+        TEST(test_usage__verify_refuses_to_begin_after_what_is_no_seals_chain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
