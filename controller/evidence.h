@@ -83,10 +83,19 @@ struct evidence;
 struct evidence *evidence_at(struct db *db, int64_t observation_key, int64_t until_ms,
                              boot_vouches *vouches, void *ctx);
 void evidence_free(struct evidence *evidence);
+/* The same, going on from an earlier view, which must outlive it: so what has come since then
+ * suffices. news_key: of earlier rows it is known that they speak of time before until_ms. */
+struct evidence *evidence_after(struct evidence *before, int64_t observation_key, int64_t until_ms,
+                                int64_t news_key, boot_vouches *vouches, void *ctx);
+/* Takes over what is still true of the earlier view, and frees that one. Of each boot that
+ * anything has come of since it must have been asked before. */
+void evidence_settle(struct evidence *evidence);
 
 /* Its line and when it vouched. Borrowed; NULL on failure. */
 const struct boot *evidence_boot(struct evidence *evidence, int64_t node_key, const char *boot_id,
                                  struct err *err);
+/* Whether its line or its order is another one than in the view before. */
+bool evidence_moved(const struct boot *boot);
 /* Facts about one resource, in an array that the caller frees. Counted ones are not among them. */
 int evidence_facts(struct evidence *evidence, const char *resource_id, struct fact **ret_facts,
                    size_t *ret_count, struct err *err);

@@ -91,12 +91,10 @@ static int of_boot(struct advance *a, int64_t node_key, const char *boot_id)
 /* A line or a place that is another one moves everything of its boot. */
 static int of_moved_boot(struct advance *a, int64_t node_key, const char *boot_id)
 {
-    const struct boot *was = evidence_boot(a->before, node_key, boot_id, a->err);
-    const struct boot *is = evidence_boot(a->now, node_key, boot_id, a->err);
-    if (!was || !is)
+    const struct boot *boot = evidence_boot(a->now, node_key, boot_id, a->err);
+    if (!boot)
         return -1;
-    bool stays = was->line_ms == is->line_ms && was->order == is->order;
-    return stays ? 0 : of_boot(a, node_key, boot_id);
+    return evidence_moved(boot) ? of_boot(a, node_key, boot_id) : 0;
 }
 
 static int with_moved_lines(struct advance *a)
@@ -132,8 +130,11 @@ static int with_returned_boots(struct advance *a)
     while ((rc = stmt_step(stmt, a->err)) == 1) {
         const struct boot *was =
             evidence_boot(a->before, stmt_i64(stmt, 0), stmt_text(stmt, 1), a->err);
-        if (!was || (!vouches_at(was, a->step->from_ms) &&
-                     of_boot(a, stmt_i64(stmt, 0), stmt_text(stmt, 1)) != 0))
+        const struct boot *is =
+            evidence_boot(a->now, stmt_i64(stmt, 0), stmt_text(stmt, 1), a->err);
+        if (!was || !is ||
+            (!vouches_at(was, a->step->from_ms) &&
+             of_boot(a, stmt_i64(stmt, 0), stmt_text(stmt, 1)) != 0))
             return -1;
     }
     return rc;
@@ -258,43 +259,32 @@ struct counters {
     int64_t from_ms; /* rows that start before this are not looked at; INT64_MAX: none are */
 };
 
-/* Whether the step brings evidence of starts and ends, which may move all counters. That the disk
- * is still there, which each agent says when it begins, moves none. */
-static int has_other_news(struct advance *a, const char *id)
-{
-    auto_stmt struct stmt *stmt =
-        db_stmt(a->db, "SELECT 1 FROM observation INDEXED BY observation_fact"
-                       " WHERE resource_id = ? AND resource_id <> '' AND key >= ? AND key <= ?"
-                       " AND kind <> 4 AND kind <> 2 LIMIT 1");
-    stmt_bind(stmt, "tii", id, a->step->news_key, a->step->to_key);
-    return stmt_step(stmt, a->err);
-}
-
-/* Whole hours before the sample ahead of the first new one stay as they are: of those from that
- * hour on all samples are read, and enough before them to know what the hour began with. */
+/* Whole hours before the sample ahead of the first news stay as they are: of those from that hour
+ * on all samples are read, and enough before them to know what the hour began with. */
 static int count_boot(struct advance *a, const char *id, const struct boot *boot, int64_t first_ms,
                       bool all, struct counters *counters)
 {
-    const struct boot *was = evidence_boot(a->before, boot->node_key, boot->boot_id, a->err);
-    if (!was)
+    int64_t last = INT64_MIN, from = INT64_MIN;
+    all |= evidence_moved(boot);
+    if (!all && evidence_last_count(a->now, id, boot, first_ms, &last, a->err) < 0)
         return -1;
-    int64_t last = INT64_MIN;
-    if (!all && was->line_ms == boot->line_ms &&
-        evidence_last_count(a->now, id, boot, first_ms, &last, a->err) < 0)
-        return -1;
-    int64_t from = last == INT64_MIN ? INT64_MIN : hour_floor(boot->line_ms + last);
+    if (!all) {
+        last = last == INT64_MIN ? 0 : last; /* of this boot nothing was told before */
+        from = hour_floor(boot->line_ms + last);
+    }
     counters->from_ms = from < counters->from_ms ? from : counters->from_ms;
-    return evidence_counts(a->now, id, boot, last == INT64_MIN ? INT64_MIN : last - HOUR_MS,
-                           &counters->counts, a->err);
+    return evidence_counts(a->now, id, boot, all ? INT64_MIN : last - HOUR_MS, &counters->counts,
+                           a->err);
 }
 
 static int count(struct advance *a, const char *id, bool all, struct counters *counters)
 {
-    /* Of the news only what is new is looked at, however much there is of old. */
+    /* Of the news only what is new is looked at, however much there is of old. That the disk is
+     * still there, which each agent says when it begins, moves no sample. */
     auto_stmt struct stmt *news =
         db_stmt(a->db, "SELECT node_key, boot_id, min(boottime_ms) FROM observation"
                        " INDEXED BY observation_resource WHERE resource_id = ?"
-                       " AND resource_id <> '' AND key >= ? AND key <= ? AND kind = 4"
+                       " AND resource_id <> '' AND key >= ? AND key <= ? AND kind <> 2"
                        " GROUP BY node_key, boot_id");
     stmt_bind(news, "tii", id, all ? (int64_t)0 : a->step->news_key, a->step->to_key);
     int rc;
@@ -343,18 +333,12 @@ static int count_all(struct advance *a, const char *id, struct counters *counter
 static int count_news(struct advance *a, const char *id, const struct fact *facts,
                       size_t fact_count, struct counters *counters)
 {
-    int other = has_other_news(a, id);
-    for (size_t i = 0; i < fact_count && other == 0; i++) {
-        const struct boot *is = facts[i].boot;
-        const struct boot *was = evidence_boot(a->before, is->node_key, is->boot_id, a->err);
-        other = !was ? -1 : was->line_ms != is->line_ms || was->order != is->order;
+    for (size_t i = 0; i < fact_count; i++) {
+        if (evidence_moved(facts[i].boot))
+            return count_all(a, id, counters);
     }
-    if (other != 0)
-        return other < 0 ? -1 : count_all(a, id, counters);
     if (count(a, id, false, counters) != 0)
         return -1;
-    if (counters->from_ms == INT64_MIN)
-        return count_all(a, id, counters);
     return counters->from_ms == INT64_MAX ? 0
                                           : count_other_boots(a, id, facts, fact_count, counters);
 }
@@ -431,26 +415,37 @@ static int advance_one(struct advance *a, const char *id, struct changes *change
     return rc;
 }
 
+static int advance_all(struct advance *a, struct changes *changes)
+{
+    int rc = with_new_evidence(a);
+    if (rc == 0)
+        rc = with_moved_lines(a);
+    if (rc == 0)
+        rc = with_returned_boots(a);
+    if (rc == 0)
+        rc = with_open_rows(a);
+    ids_sort(&a->ids);
+    for (size_t i = 0; i < a->ids.count && rc == 0; i++)
+        rc = advance_one(a, a->ids.items[i], changes);
+    return rc;
+}
+
 int ledger_advance(struct db *db, const struct books *books, const struct step *step,
                    struct changes *ret_changes, int64_t *ret_news_key, struct err *err)
 {
     struct advance a = {
         .db = db, .books = books, .step = step, .pending_key = step->to_key + 1, .err = err};
-    a.before = evidence_at(db, step->from_key, 0, NULL, NULL);
-    a.now = evidence_at(db, step->to_key, step->to_ms, step->vouches, step->ctx);
-    int rc = with_new_evidence(&a);
-    if (rc == 0)
-        rc = with_moved_lines(&a);
-    if (rc == 0)
-        rc = with_returned_boots(&a);
-    if (rc == 0)
-        rc = with_open_rows(&a);
-    ids_sort(&a.ids);
-    for (size_t i = 0; i < a.ids.count && rc == 0; i++)
-        rc = advance_one(&a, a.ids.items[i], ret_changes);
+    a.before = step->memory && *step->memory ? *step->memory
+                                             : evidence_at(db, step->from_key, 0, NULL, NULL);
+    a.now = evidence_after(a.before, step->to_key, step->to_ms, step->news_key, step->vouches,
+                           step->ctx);
+    int rc = advance_all(&a, ret_changes);
     *ret_news_key = a.pending_key;
     ids_release(&a.ids);
-    evidence_free(a.before);
-    evidence_free(a.now);
+    evidence_settle(a.now);
+    if (step->memory)
+        *step->memory = a.now;
+    else
+        evidence_free(a.now);
     return rc;
 }

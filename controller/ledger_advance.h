@@ -55,6 +55,9 @@ struct step {
     int64_t project_key;   /* whose resources alone are looked at; 0: all */
     boot_vouches *vouches; /* for moments that no row speaks of yet; NULL: none */
     void *ctx;
+    /* What the step before knew of the boots, so that one step after the other need not ask again:
+     * NULL in it at the first one; the caller frees it. NULL: there is no other step. */
+    struct evidence **memory;
 };
 /* What follows, in an order that depends on nothing but the evidence; and the next step's
  * news_key. */

@@ -50,7 +50,8 @@ static int check_rows(struct verify *v, const struct seal *seal, int64_t *ret_ne
                         .news_key = v->before.news_key,
                         .from_ms = v->before.until_ms,
                         .to_key = seal->observation_key,
-                        .to_ms = seal->until_ms};
+                        .to_ms = seal->until_ms,
+                        .memory = &v->memory};
     int rc = ledger_advance(v->db, &books, &step, &changes, ret_news_key, err);
     for (size_t i = 0; i < changes.count && rc == 0 && !differs(v); i++)
         rc = verify_change(v, &changes.items[i], seal->key, err);
@@ -225,6 +226,7 @@ int ledger_verify(struct db *db, const struct ledger_part *part, struct ledger_v
     int rc = verify(&v, part, err);
     db_read_end(db);
     open_rows_release(&v.open);
+    evidence_free(v.memory);
     ret_verdict->sealed_ms = v.before.until_ms;
     sha256_text(v.before.chain, ret_verdict->chain);
     return rc;

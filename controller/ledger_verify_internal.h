@@ -39,6 +39,7 @@ struct verify {
     int64_t observation_key;  /* of the last piece of evidence, and its hash */
     uint8_t observation_chain[SHA256_BYTES];
     struct open_rows open;
+    struct evidence *memory;
 };
 
 /* Keeps the first. */
