@@ -55,6 +55,7 @@ enum observation_kind {
     OBS_SEEN,    /* a report came: all of it that had not ended was there */
     OBS_DELETED, /* delete was accepted, in its host's time */
     OBS_CLOCK,   /* an operator said what the wall clock of a boot was */
+    OBS_BOOTED,  /* its first report came: its place in the order of boots, which holds */
 };
 extern const char *const observation_names[];
 

@@ -148,7 +148,6 @@ int evidence_host_seen(struct tx *tx, const struct host *host, struct err *err)
                             &(struct witnessed){.kind = OBS_SEEN,
                                                 .node_key = host->key,
                                                 .boot_id = host->boot_id,
-                                                .boot_order = host->boot_order,
                                                 .boottime_ms = host->seen_boottime_ms,
                                                 .wall_ms = tx->now_ms},
                             err);
@@ -157,6 +156,19 @@ int evidence_host_seen(struct tx *tx, const struct host *host, struct err *err)
 static int64_t own_order(const struct tx *tx)
 {
     return tx->vouchers ? vouchers_boot_order(tx->vouchers) : 0;
+}
+
+int evidence_booted(struct tx *tx, int64_t node_key, const struct node_report *report,
+                    int64_t boot_order, struct err *err)
+{
+    return evidence_witness(tx,
+                            &(struct witnessed){.kind = OBS_BOOTED,
+                                                .node_key = node_key,
+                                                .boot_id = report->boot_id,
+                                                .boot_order = boot_order,
+                                                .boottime_ms = report->boottime_ms,
+                                                .wall_ms = report->wall_ms},
+                            err);
 }
 
 int evidence_own_seen(struct tx *tx, struct err *err)
@@ -204,7 +216,6 @@ int evidence_renamed(struct tx *tx, const struct instance *instance, struct err 
                             &(struct witnessed){.kind = OBS_ALLOCATED,
                                                 .node_key = host->key,
                                                 .boot_id = host->boot_id,
-                                                .boot_order = host->boot_order,
                                                 .resource_id = instance->id,
                                                 .boottime_ms = at,
                                                 .wall_ms = tx->now_ms,
@@ -230,7 +241,6 @@ static int witness_report(struct tx *tx, int64_t node_key, int kind,
                             &(struct witnessed){.kind = kind,
                                                 .node_key = node_key,
                                                 .boot_id = report->boot_id,
-                                                .boot_order = report->boot_order,
                                                 .resource_id = seen->id,
                                                 .run = seen->run,
                                                 .boottime_ms = report->boottime_ms,
@@ -264,7 +274,6 @@ static int end_runs(struct tx *tx, int64_t node_key, const struct node_report *r
         struct witnessed end = {.kind = OBS_STOPPED,
                                 .node_key = node_key,
                                 .boot_id = report->boot_id,
-                                .boot_order = report->boot_order,
                                 .resource_id = seen->id,
                                 .run = stmt_i64(stmt, 0),
                                 .noticed = true,
@@ -292,7 +301,6 @@ int evidence_taken_over(struct tx *tx, int64_t node_key, const struct node_repor
                                 &(struct witnessed){.kind = OBS_GONE,
                                                     .node_key = node_key,
                                                     .boot_id = report->boot_id,
-                                                    .boot_order = report->boot_order,
                                                     .resource_id = seen->id,
                                                     .boottime_ms = report->boottime_ms,
                                                     .wall_ms = report->wall_ms},
@@ -329,7 +337,6 @@ int evidence_deleted(struct tx *tx, const struct host *host, const char *resourc
                             &(struct witnessed){.kind = OBS_DELETED,
                                                 .node_key = host->key,
                                                 .boot_id = host->boot_id,
-                                                .boot_order = host->boot_order,
                                                 .resource_id = resource_id,
                                                 .boottime_ms = at,
                                                 .wall_ms = tx->now_ms},

@@ -26,7 +26,7 @@ struct witnessed {
     int kind; /* enum observation_kind */
     int64_t node_key;
     const char *boot_id;
-    int64_t boot_order;      /* 0: not known */
+    int64_t boot_order;      /* booted, and of our own machine; 0: not known */
     const char *resource_id; /* "": of the whole host */
     int64_t run;
     bool noticed;
@@ -39,6 +39,9 @@ int evidence_witness(struct tx *tx, const struct witnessed *witnessed, struct er
 int evidence_host_seen(struct tx *tx, const struct host *host, struct err *err);
 /* The same of our own machine, now. */
 int evidence_own_seen(struct tx *tx, struct err *err);
+/* A boot reports for the first time: whatever its rows say of its order, this holds. */
+int evidence_booted(struct tx *tx, int64_t node_key, const struct node_report *report,
+                    int64_t boot_order, struct err *err);
 /* Delete was accepted now: mapped to the host's time by the last pair of clocks. */
 int evidence_deleted(struct tx *tx, const struct host *host, const char *resource_id,
                      struct err *err);

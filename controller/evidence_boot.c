@@ -118,9 +118,19 @@ static int read_line(const struct evidence *e, struct boot *boot, struct err *er
     return rc;
 }
 
-/* The lowest that was said of its place in the order of boots. */
+/* Its place in the order of boots: as was settled when it reported, else the lowest that its own
+ * rows say. */
 static int read_order(const struct evidence *e, struct boot *boot, struct err *err)
 {
+    auto_stmt struct stmt *booted =
+        db_stmt(e->db, "SELECT boot_order FROM observation WHERE node_key IS ? AND boot_id = ?"
+                       " AND kind = 8 AND key <= ? ORDER BY key DESC LIMIT 1");
+    stmt_bind(booted, "zti", boot->node_key, boot->boot_id, e->observation_key);
+    int known = stmt_step(booted, err);
+    if (known != 0) {
+        boot->order = known == 1 ? stmt_i64(booted, 0) : 0;
+        return known;
+    }
     auto_stmt struct stmt *stmt =
         db_stmt(e->db, "SELECT boot_order FROM observation WHERE node_key IS ? AND boot_id = ?"
                        " AND kind <> 4 AND kind <> 5 AND boot_order > 0 AND key <= ?"

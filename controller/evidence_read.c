@@ -21,8 +21,7 @@ static bool end_is_unseen(const struct fact *facts, size_t count, const struct f
             continue;
         if (facts[i].kind == OBS_STOPPED && facts[i].run == fact->run)
             return false;
-        next |=
-            facts[i].kind == OBS_GONE || (facts[i].kind == OBS_STARTED && facts[i].run > fact->run);
+        next |= facts[i].kind == OBS_GONE || facts[i].run > fact->run;
     }
     return next;
 }
@@ -33,10 +32,9 @@ static int see_ends(struct evidence *e, const struct fact *facts, size_t count,
 {
     for (size_t i = 0; i < count; i++) {
         const struct fact *fact = &facts[i];
-        bool ends = fact->kind == OBS_STARTED || fact->kind == OBS_GONE ||
-                    (fact->kind == OBS_STOPPED && fact->noticed);
+        bool ends = fact->kind == OBS_GONE || fact->run > 0;
         if (ends && fact->boot == boot &&
-            evidence_see_before(e, (struct boot *)(uintptr_t)boot, fact->boottime_ms, err) != 0)
+            evidence_see_before(e, (struct boot *)(uintptr_t)boot, fact->boottime_ms - 1, err) != 0)
             return -1;
     }
     return 0;
@@ -73,8 +71,8 @@ static int64_t end_of(const struct fact *facts, size_t count, const struct fact 
     int64_t end = INT64_MAX;
     for (size_t i = 0; i < count; i++) {
         const struct fact *fact = &facts[i];
-        bool over = (fact->kind == OBS_STARTED && fact->run > start->run) ||
-                    (fact->kind == OBS_STOPPED && fact->run == start->run);
+        bool over =
+            fact->run > start->run || (fact->kind == OBS_STOPPED && fact->run == start->run);
         if (over && fact->boot == start->boot && fact->boottime_ms < end)
             end = fact->boottime_ms;
     }

@@ -13,7 +13,7 @@ static int print_usage(struct db *db, struct request *r, struct err *err)
 {
     struct ledger_moment moment;
     struct usage_held held;
-    if (ledger_now(r->app, db, &moment, err) != 0 || usage_held(r, db, &moment, &held, err) != 0)
+    if (ledger_now(r->app, &moment, err) != 0 || usage_held(r, db, &moment, &held, err) != 0)
         return -1;
     buf_printf(
         &r->reply,

@@ -96,7 +96,7 @@ static int ask(struct request *r, struct db *db, struct usage_query *query,
     const char *cursor = http_query(r->http, "cursor");
     if (request_only(r, params, err) != 0 ||
         request_row(r, db, ACCESS_SEE, ACCESS_INSTANCE, &query->question.project_key, err) != 0 ||
-        ledger_now(r->app, db, &query->moment, err) != 0)
+        ledger_now(r->app, &query->moment, err) != 0)
         return -1;
     struct noun_row row;
     if (noun_row(db, ACCESS_INSTANCE, query->question.project_key, &row, err) != 0)

@@ -28,8 +28,9 @@ struct ledger_moment {
     int64_t vouched;  /* the number of the set of those whose word was taken (vouch_set.h) */
 };
 
-/* The present one: until_ms is what all hosts that are heard from have vouched for. */
-int ledger_now(struct app *app, struct db *db, struct ledger_moment *ret_moment, struct err *err);
+/* The present one: until_ms is what all hosts that are heard from have vouched for. Renews the
+ * snapshot that this thread reads (readers.h). */
+int ledger_now(struct app *app, struct ledger_moment *ret_moment, struct err *err);
 /* Whether what the moment takes the word of is still known: if not, ERR_REVISION_GONE. */
 int ledger_moment_known(struct app *app, const struct ledger_moment *moment, struct err *err);
 

@@ -83,7 +83,7 @@ static int of_boot(struct advance *a, int64_t node_key, const char *boot_id)
 {
     auto_stmt struct stmt *stmt =
         db_stmt(a->db, "SELECT DISTINCT resource_id FROM observation WHERE node_key IS ?"
-                       " AND boot_id = ? AND kind <= 3 AND resource_id <> ''");
+                       " AND boot_id = ? AND resource_id <> '' AND kind <> 4");
     stmt_bind(stmt, "zt", node_key, boot_id);
     return collect(a, stmt);
 }

@@ -12,6 +12,7 @@
 #include "controller/ledger.h"
 #include "controller/ledger_advance.h"
 #include "controller/ledger_months.h"
+#include "controller/readers.h"
 #include "controller/store_segment.h"
 #include "controller/vouch.h"
 #include "controller/vouch_set.h"
@@ -51,7 +52,7 @@ static void note_vouched(struct vouchers *vouchers, const struct voucher *all,
         vouched[n].node_key = all[i].node_key;
         memcpy(vouched[n++].boot_id, all[i].boot_id, sizeof(all[i].boot_id));
     }
-    moment->vouched = vouch_sets_put(vouchers_sets(vouchers), vouched, n);
+    moment->vouched = vouch_sets_put(vouchers_sets(vouchers), vouched, n, moment->until_ms);
 }
 
 static int hear_all(struct vouchers *vouchers, const struct voucher *all, size_t count,
@@ -73,14 +74,16 @@ static int hear_all(struct vouchers *vouchers, const struct voucher *all, size_t
 }
 
 /* First who vouches, then what is written: a host's word counts when what it told along with it is
- * committed. */
-int ledger_now(struct app *app, struct db *db, struct ledger_moment *ret_moment, struct err *err)
+ * committed, and read. */
+int ledger_now(struct app *app, struct ledger_moment *ret_moment, struct err *err)
 {
     struct seal seal;
     uint8_t chain[SHA256_BYTES];
     size_t count;
     *ret_moment = (struct ledger_moment){.until_ms = vouchers_now(app->vouchers)};
     autofree struct voucher *all = vouchers_all(app->vouchers, &count);
+    app_snapshot_renew();
+    struct db *db = app_reader(app);
     ret_moment->revision = app_revision(app);
     if (store_seal_last(db, &seal, err) < 0 ||
         evidence_head(db, &ret_moment->observation_key, chain, err) != 0)
@@ -93,7 +96,8 @@ int ledger_now(struct app *app, struct db *db, struct ledger_moment *ret_moment,
 static const struct vouch_set *set_of(struct app *app, const struct ledger_moment *moment,
                                       struct err *err)
 {
-    const struct vouch_set *set = vouch_sets_get(vouchers_sets(app->vouchers), moment->vouched);
+    const struct vouch_set *set =
+        vouch_sets_get(vouchers_sets(app->vouchers), moment->vouched, moment->until_ms);
     if (!set)
         err_set(err, ERR_REVISION_GONE,
                 "which hosts vouched for this answer is no longer known: ask for its first page "

@@ -83,7 +83,7 @@ int verify_observations(struct verify *v, int64_t to_key, struct err *err)
         "SELECT key, node_key, boot_id, incarnation, sequence, kind, resource_id, run, cause,"
         " noticed, boottime_ms, wall_ms, vcpus, memory_mib, disk_gib, flavor_key, bytes,"
         " cpu_ns, ingress_bytes, egress_bytes, received_ms, boot_order, chain,"
-        " kind BETWEEN 0 AND 7 AND noticed IN (0, 1) AND cause BETWEEN 0 AND 1000"
+        " kind BETWEEN 0 AND 8 AND noticed IN (0, 1) AND cause BETWEEN 0 AND 1000"
         " AND coalesce(node_key, 1) <> 0 AND coalesce(flavor_key, 1) <> 0"
         " AND instr(boot_id || incarnation || resource_id, char(0)) = 0"
         " FROM observation WHERE key > ? AND key <= ? ORDER BY key");

@@ -66,8 +66,9 @@ struct observing {
     char epoch[ID_TEXT_MAX]; /* own */
     bool same_epoch;         /* the agent has seen it */
     bool new_boot;
-    bool wrote;      /* a row changed, so the report's sequence must last */
-    bool node_event; /* something shown of the node changed */
+    int64_t boot_order; /* of its boot, as it was settled */
+    bool wrote;         /* a row changed, so the report's sequence must last */
+    bool node_event;    /* something shown of the node changed */
     bool freed;
 };
 /* node_instances.c: all instances of a report. */

@@ -16,6 +16,7 @@
 #include "controller/writer.h"
 
 enum { SEEN_WRITTEN_EVERY_MS = 60 * 1000 };
+#define WALL_MOST_MS 253402300799999 /* the end of year 9999 */
 
 static void copy(char *to, size_t size, const char *text)
 {
@@ -30,9 +31,10 @@ static int check_report(const struct node_report *report, struct err *err)
     if (strlen(report->boot_id) >= HOST_WORD_MAX || strlen(report->incarnation) >= HOST_WORD_MAX)
         return err_field(err, "/boot_id", "boot_id and incarnation: at most %d bytes each",
                          HOST_WORD_MAX - 1);
-    if (report->boottime_ms < 0 || report->wall_ms < 0 || report->boot_order < 0)
-        return err_field(err, "/boottime_ms",
-                         "boottime_ms, wall_ms and boot_order may not be below 0");
+    if (report->boottime_ms < 0 || report->wall_ms < 0)
+        return err_field(err, "/boottime_ms", "boottime_ms and wall_ms may not be below 0");
+    if (report->boot_order < 0 || report->boot_order > WALL_MOST_MS)
+        return err_field(err, "/boot_order", "boot_order: want 0 to %lld", (long long)WALL_MOST_MS);
     const struct node_capacity *c = &report->capacity;
     if (c->cpus < 0 || c->memory_mib < 0 || c->disk_gib < 0)
         return err_field(err, "/capacity", "capacity: no amount may be below 0");
@@ -84,12 +86,11 @@ static const char *fault_of(const struct observation *item)
 {
     enum { YEARS = 100 };
     const int64_t boot_most = YEARS * 366LL * 24 * 3600 * 1000;
-    const int64_t wall_most = 253402300799999; /* the end of year 9999 */
     const int64_t count_most = (int64_t)1 << 60;
     if (item->kind > OBS_COUNTED)
         return "only the controller may say so";
-    if (!within(item->boottime_ms, boot_most) || !within(item->wall_ms, wall_most) ||
-        !within(item->boot_order, wall_most))
+    if (!within(item->boottime_ms, boot_most) || !within(item->wall_ms, WALL_MOST_MS) ||
+        !within(item->boot_order, WALL_MOST_MS))
         return "no time that can be";
     if (strlen(item->boot_id) >= HOST_WORD_MAX || strpbrk(item->boot_id, " \t\n") ||
         !id_valid(item->instance) || item->run < 0)
@@ -218,7 +219,7 @@ static int keep_facts(struct observing *o, const struct host *before, struct err
     keep_clocks(&host, report, o->new_boot);
     copy(host.version, sizeof(host.version), report->version);
     copy(host.boot_id, sizeof(host.boot_id), report->boot_id);
-    host.boot_order = report->boot_order;
+    host.boot_order = o->boot_order;
     copy(host.incarnation, sizeof(host.incarnation), report->incarnation);
     bool due = tx->now_ms - host.row_seen_ms >= SEEN_WRITTEN_EVERY_MS ||
                strcmp(before->incarnation, host.incarnation) != 0;
@@ -239,12 +240,31 @@ static int keep_facts(struct observing *o, const struct host *before, struct err
     return store_node_set_report(tx->db, &host, revision, err);
 }
 
+/* The order in which boots report is seen here. A host counts its boots itself, so that evidence
+ * of those that never reported has its place too; but what it counts with can be lost, and the
+ * clock that it then begins with may say less than the one before did. Before its evidence. */
+static int settle_order(struct observing *o, const struct host *before, enum order order,
+                        struct err *err)
+{
+    int64_t said = o->report->boot_order;
+    o->boot_order = before->boot_order;
+    if (order == ORDER_NEXT)
+        return 0;
+    if (order == ORDER_NEW_BOOT || !before->boot_order) {
+        o->boot_order = said > before->boot_order ? said : before->boot_order + 1;
+        return evidence_booted(o->tx, o->node_key, o->report, o->boot_order, err);
+    }
+    return 0;
+}
+
 static int take(struct observing *o, const struct host *before, enum order order,
                 struct node_heard *heard, struct err *err)
 {
     o->new_boot = order == ORDER_NEW_BOOT;
     if (order != ORDER_NEXT &&
         (evidence_host_seen(o->tx, before, err) != 0 || note_replaced(o->tx, before, err) != 0))
+        return -1;
+    if (settle_order(o, before, order, err) != 0)
         return -1;
     if (node_look_for_restore(o, err) != 0 || take_observations(o, &heard->ack, err) != 0 ||
         node_observe_instances(o, err) != 0)

@@ -163,10 +163,15 @@ void app_snapshot_begin(void)
     in_snapshot = true;
 }
 
-void app_snapshot_end(void)
+void app_snapshot_renew(void)
 {
     if (snapshot)
         pthread_mutex_unlock(&snapshot->lock);
     snapshot = NULL;
+}
+
+void app_snapshot_end(void)
+{
+    app_snapshot_renew();
     in_snapshot = false;
 }

@@ -10,6 +10,8 @@ struct readers *readers_new(const char *db_path);
  * begins with the first app_reader(). Around each handler and each long read. */
 void app_snapshot_begin(void);
 void app_snapshot_end(void);
+/* From here on they read the newest state, and what was read before may be older. */
+void app_snapshot_renew(void);
 /* By the writer, before a checkpoint: ends the snapshots that no handler is using. `ctx` is
  * the readers. */
 void readers_release(void *ctx);

@@ -233,14 +233,15 @@ static const char *const migrations[] = {
     /* Without the samples of counters (kind 4), which are most of all there is. */
     "CREATE INDEX observation_fact ON observation(resource_id, key)"
     "  WHERE resource_id <> '' AND kind <> 4;"
-    /* Kinds 0 to 4 are the hosts' own, 5 is seen, 7 is clock (enum observation_kind). */
+    /* Kinds 0 to 4 are the hosts' own, 5 is seen, 6 deleted, 7 clock, 8 booted (enum
+     * observation_kind). */
     "CREATE INDEX observation_line ON observation(node_key, boot_id, boottime_ms)"
     "  WHERE kind <= 4;"
-    /* Of a boot's place in the order of boots the lowest word holds. */
+    "CREATE INDEX observation_booted ON observation(node_key, boot_id, key) WHERE kind = 8;"
     "CREATE INDEX observation_order ON observation(node_key, boot_id, boot_order)"
     "  WHERE kind <> 4 AND kind <> 5 AND boot_order > 0;"
     "CREATE INDEX observation_of_boot ON observation(node_key, boot_id, resource_id)"
-    "  WHERE kind <= 3;"
+    "  WHERE resource_id <> '' AND kind <> 4;"
     "CREATE INDEX observation_seen ON observation(node_key, boot_id, boottime_ms)"
     "  WHERE kind = 5;"
     "CREATE INDEX observation_counted ON observation(resource_id, node_key, boot_id, boottime_ms)"

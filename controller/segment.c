@@ -92,3 +92,11 @@ int64_t month_next(int64_t wall_ms)
 {
     return month_at(wall_ms, 1);
 }
+
+int64_t segment_unproved_from(const struct segment *segment)
+{
+    int64_t hour = hour_floor(segment->end_ms);
+    if (segment->verified)
+        return segment->end_ms;
+    return hour > segment->start_ms ? hour : segment->start_ms;
+}

@@ -87,6 +87,10 @@ quantity segment_until(const struct segment *segment, int meter, int64_t t_ms);
 /* The same within [from, to), with the sign. */
 quantity segment_within(const struct segment *segment, int meter, int64_t from_ms, int64_t to_ms);
 
+/* From when on its end makes it unproved, its own end if it does not: an end that nobody proved
+ * could be another one, but what lies in earlier hours was vouched for when these were sealed. */
+int64_t segment_unproved_from(const struct segment *segment);
+
 enum { HOUR_MS = 3600 * 1000 };
 /* The calendar in UTC. */
 int64_t hour_floor(int64_t wall_ms);

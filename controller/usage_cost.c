@@ -184,16 +184,17 @@ static void take_charge(void *ctx, const struct price *price, int64_t from_ms, i
 {
     struct asking *asking = ctx;
     struct usage_sum *sum = asking->sum;
-    (void)from_ms;
-    (void)to_ms;
+    int64_t unproved = segment_unproved_from(asking->segment);
     struct group *group = asking->group;
     if (sum->by[USAGE_BY_PRICE])
         group = sum_group(sum, asking->segment, price);
     if (sum->by[USAGE_BY_PRICE] && asking->period >= 0) {
         int amount = asking->amount, period = asking->period;
         sum_add_at(sum, group, SERIES_USED, amount, period, used);
-        if (!asking->segment->verified)
-            sum_add_at(sum, group, SERIES_UNVERIFIED, amount, period, used);
+        if (unproved < to_ms)
+            sum_add_at(sum, group, SERIES_UNVERIFIED, amount, period,
+                       segment_within(asking->segment, asking->meter,
+                                      unproved > from_ms ? unproved : from_ms, to_ms));
         if (asking->segment->correction)
             sum_add_at(sum, group, SERIES_CORRECTION, amount, period, used);
     }

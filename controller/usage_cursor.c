@@ -85,11 +85,10 @@ static bool read_numbers(const char *text, int64_t numbers[NUMBERS])
 
 static bool known(const int64_t numbers[NUMBERS], const struct ledger_moment *now)
 {
-    return numbers[OBSERVATION] <= now->observation_key && numbers[UNTIL] <= now->until_ms &&
-           numbers[SEAL] <= now->seal_key && numbers[SEALED] <= now->sealed_ms &&
-           numbers[REVISION] <= now->revision && numbers[UNTIL] >= numbers[SEALED] &&
-           numbers[SKIP] <= SKIP_MAX && numbers[POSITION] >= numbers[FROM] &&
-           (numbers[POSITION] < numbers[TO]);
+    return numbers[OBSERVATION] <= now->observation_key && numbers[SEAL] <= now->seal_key &&
+           numbers[SEALED] <= now->sealed_ms && numbers[REVISION] <= now->revision &&
+           numbers[UNTIL] >= numbers[SEALED] && numbers[SKIP] <= SKIP_MAX &&
+           numbers[POSITION] >= numbers[FROM] && (numbers[POSITION] < numbers[TO]);
 }
 
 int usage_cursor_parse(const char *text, const struct ledger_moment *now, struct usage_query *query,

@@ -85,7 +85,7 @@ static struct run *run_of(struct runs *runs, int64_t number)
             return &runs->items[i - 1];
     }
     struct run *run = &runs->items[runs->count++];
-    *run = (struct run){number, NEVER, NEVER, NEVER, NEVER, NULL};
+    *run = (struct run){number, NEVER, NEVER, NEVER, NEVER, NEVER, INT64_MAX, NULL};
     return run;
 }
 
@@ -95,24 +95,37 @@ static void earliest(int64_t *at, int64_t boottime_ms)
         *at = boottime_ms;
 }
 
-/* The facts are in order: the first word of a start has its sizes. Of runs whose start nobody
- * proved nothing is known. */
+/* The facts are in order: the first word of a start has its sizes. */
+static void take_fact(struct runs *runs, const struct fact *fact)
+{
+    struct run *run = run_of(runs, fact->run);
+    if (fact->kind == OBS_COUNTED) {
+        run->counted = fact->boottime_ms;
+        return;
+    }
+    earliest(&run->word, fact->boottime_ms);
+    if (fact->kind == OBS_STARTED) {
+        run->first = run->first ? run->first : fact;
+        earliest(&run->start, fact->boottime_ms);
+    } else if (fact->kind == OBS_STOPPED) {
+        earliest(fact->noticed ? &run->noticed : &run->stop, fact->boottime_ms);
+    }
+}
+
+/* Of runs whose start nobody proved nothing is known, but that those before them were over. */
 void fold_runs(const struct group *group, struct runs *runs)
 {
     runs->items = xcalloc(group->count, sizeof(*runs->items));
     for (size_t i = 0; i < group->count; i++) {
-        const struct fact *fact = &group->facts[i];
-        if (fact->kind != OBS_STARTED && fact->kind != OBS_STOPPED && fact->kind != OBS_COUNTED)
-            continue;
-        struct run *run = run_of(runs, fact->run);
-        if (fact->kind == OBS_STARTED) {
-            run->first = run->first ? run->first : fact;
-            earliest(&run->start, fact->boottime_ms);
-        } else if (fact->kind == OBS_COUNTED) {
-            run->counted = fact->boottime_ms;
-        } else {
-            earliest(fact->noticed ? &run->noticed : &run->stop, fact->boottime_ms);
-        }
+        if (group->facts[i].run > 0)
+            take_fact(runs, &group->facts[i]);
+    }
+    if (runs->count)
+        qsort(runs->items, runs->count, sizeof(*runs->items), by_run);
+    int64_t next = INT64_MAX;
+    for (size_t i = runs->count; i-- > 0;) {
+        runs->items[i].next = next;
+        next = runs->items[i].word == NEVER ? next : smaller(next, runs->items[i].word);
     }
     size_t kept = 0;
     for (size_t i = 0; i < runs->count; i++) {
@@ -120,7 +133,6 @@ void fold_runs(const struct group *group, struct runs *runs)
             runs->items[kept++] = runs->items[i];
     }
     runs->count = kept;
-    qsort(runs->items, runs->count, sizeof(*runs->items), by_run);
 }
 
 /* A stretch of the host's time. `until`: where the next fact takes over. */
@@ -129,9 +141,10 @@ struct stretch {
     bool final; /* its end was proved */
 };
 
-/* `next`: when the next run starts, INT64_MAX if none does. A run of whose end there is no word
- * was on as long as anything is vouched for; one whose end was only noticed, or follows from
- * the next run's start or from nothing being left, as long as its host vouched for it before. */
+/* `next`: when another run had taken its place, INT64_MAX if none has. A run of whose end there is
+ * no word was on as long as anything is vouched for; one whose end was only noticed, or follows
+ * from the next run's start or from nothing being left, as long as its host vouched for it before.
+ * The report that notices an end vouches for what it has seen, and that is none of it. */
 static struct stretch run_stretch(const struct group *group, const struct run *run, int64_t next)
 {
     struct stretch s = {.start = run->start, .until = smaller(next, group->cut)};
@@ -143,7 +156,7 @@ static struct stretch run_stretch(const struct group *group, const struct run *r
     int64_t noticed = run->noticed == NEVER ? INT64_MAX : larger(run->noticed, run->start);
     int64_t ended_by = smaller(noticed, smaller(next, group->gone));
     int64_t on =
-        ended_by == INT64_MAX ? group->vouched : seen_before(group->boot, run->start, ended_by);
+        ended_by == INT64_MAX ? group->vouched : seen_before(group->boot, run->start, ended_by - 1);
     on = larger(on, run->counted);
     s.until = smaller(s.until, noticed);
     s.end = smaller(on, s.until);
@@ -238,10 +251,9 @@ static void put_states(const struct folding *f, int64_t from, int64_t to, bool f
     fold_runs(f->group, &runs);
     int64_t at = from;
     for (size_t i = 0; i < runs.count; i++) {
-        int64_t next = i + 1 < runs.count ? runs.items[i + 1].start : INT64_MAX;
         if (runs.items[i].start >= f->group->cut)
             break;
-        struct stretch s = run_stretch(f->group, &runs.items[i], larger(next, at));
+        struct stretch s = run_stretch(f->group, &runs.items[i], larger(runs.items[i].next, at));
         s.start = larger(s.start, at);
         put_kind(f, SEGMENT_ALLOCATED, at, s.start, true);
         put_state(f, SEGMENT_RUNNING, runs.items[i].first, runs.items[i].run, &s);
@@ -309,14 +321,20 @@ static int by_boot_and_time(const void *a, const void *b)
     return (int)order;
 }
 
-/* In which order the resource lived through its boots. One of which nobody said its place has it
- * by its line, which is what places are made of where no boot before is known. */
+/* One of which nobody said its place has it by its line, which is what places are made of where
+ * no boot before is known; of which nothing at all is known, behind the others. */
+static int64_t place_of(const struct boot *boot)
+{
+    int64_t by_line = boot->line_ms ? boot->line_ms : INT64_MAX;
+    return boot->order ? boot->order : by_line;
+}
+
+/* In which order the resource lived through its boots. */
 static int by_life(const void *a, const void *b)
 {
     const struct boot *left = ((const struct group *)a)->boot;
     const struct boot *right = ((const struct group *)b)->boot;
-    int64_t order = compare(left->order ? left->order : left->line_ms,
-                            right->order ? right->order : right->line_ms);
+    int64_t order = compare(place_of(left), place_of(right));
     if (order == 0)
         order = compare(left->line_ms, right->line_ms);
     return (int)(order ? order : fold_boot_order(left, right));

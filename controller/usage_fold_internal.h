@@ -9,6 +9,8 @@ enum { NEVER = -1 };
 struct run {
     int64_t run, start, stop, noticed; /* NEVER: no word of it */
     int64_t counted;                   /* it was on then; NEVER: not known */
+    int64_t word;                      /* the earliest of it of any kind but a count */
+    int64_t next;                      /* that of any later run; INT64_MAX: none */
     const struct fact *first;          /* the word of its start: its sizes */
 };
 

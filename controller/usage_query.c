@@ -10,6 +10,7 @@
 #include "api/validate.h"
 #include "controller/app.h"
 #include "controller/clock_step.h"
+#include "controller/db.h"
 #include "controller/evidence.h"
 #include "controller/price.h"
 #include "controller/readers.h"
@@ -62,7 +63,7 @@ int usage_range_parse(struct request *r, const struct ledger_moment *moment, boo
         *ret_to_ms = hour_floor(*ret_to_ms) + HOUR_MS;
     if (end && usage_time_parse("end", end, ret_to_ms, err) != 0)
         return -1;
-    *ret_from_ms = month_floor(end ? *ret_to_ms - 1 : moment->until_ms);
+    *ret_from_ms = month_floor(*ret_to_ms <= moment->until_ms ? *ret_to_ms - 1 : moment->until_ms);
     if (start && usage_time_parse("start", start, ret_from_ms, err) != 0)
         return -1;
     if ((start || end) && *ret_from_ms >= *ret_to_ms)
@@ -164,7 +165,7 @@ int usage_query_now(struct request *r, struct db *db, struct usage_query *ret_qu
     *ret_query = (struct usage_query){0};
     if (request_scope(r, db, &ret_query->question.project_key, err) != 0)
         return -1;
-    return ledger_now(r->app, db, &ret_query->moment, err);
+    return ledger_now(r->app, &ret_query->moment, err);
 }
 
 /* A moment that a cursor brings: it must be one that there was, and not long ago, or answering
@@ -183,16 +184,32 @@ static int check_moment(struct app *app, struct db *db, const struct ledger_mome
     return ledger_moment_known(app, moment, err);
 }
 
+/* Rows that labels tell apart stand in the order of these. */
+static int check_labels(struct db *db, const struct usage_query *query, struct err *err)
+{
+    auto_stmt struct stmt *stmt =
+        db_stmt(db, "SELECT 1 FROM event WHERE revision > ?1 AND what = 'updated'"
+                    " AND kind IN ('instance', 'image') AND (?2 = 0 OR project_key = ?2) LIMIT 1");
+    if (!query->labels[0][0])
+        return 0;
+    stmt_bind(stmt, "ii", query->moment.revision, query->question.project_key);
+    int rc = stmt_step(stmt, err);
+    if (rc == 1)
+        return err_set(err, ERR_REVISION_GONE,
+                       "labels may have changed since the first page of this answer: ask for that "
+                       "again");
+    return rc;
+}
+
 int usage_cursor_take(struct app *app, struct db *db, const char *text, struct usage_query *query,
                       struct err *err)
 {
     struct ledger_moment now = query->moment;
-    /* A host that is heard again with a backlog holds up what is measured by now, and earlier
-     * answers were further on. */
-    now.until_ms = vouchers_now(app->vouchers);
     if (usage_cursor_parse(text, &now, query, err) != 0)
         return -1;
-    return check_moment(app, db, &now, &query->moment, err);
+    if (check_moment(app, db, &now, &query->moment, err) != 0)
+        return -1;
+    return check_labels(db, query, err);
 }
 
 int usage_query_parse(struct request *r, struct db *db, struct usage_query *ret_query,

@@ -162,7 +162,7 @@ static bool row_of(const struct usage_sum *sum, const struct group *group, int a
     row->unverified = value_at(group->series[SERIES_UNVERIFIED].sums, group, amount, period);
     row->correction = value_at(group->series[SERIES_CORRECTION].sums, group, amount, period);
     row->nanos = value_at(group->nanos, group, amount, period);
-    if (row->used == 0 && row->correction == 0 && row->nanos == 0)
+    if (row->used == 0 && row->unverified == 0 && row->correction == 0 && row->nanos == 0)
         return false;
     row->start_ms = sum->bounds[period];
     row->end_ms = sum->bounds[period + 1];

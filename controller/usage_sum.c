@@ -307,11 +307,12 @@ void sum_cost_at(struct usage_sum *sum, struct group *group, int amount, int per
 struct stretch {
     int first, last;
     int64_t head_ms, tail_ms;
+    int64_t from_ms; /* where it begins */
 };
 
 static struct stretch stretch_of(const struct usage_sum *sum, int64_t start_ms, int64_t end_ms)
 {
-    struct stretch stretch = {.first = sum_period_at(sum, start_ms)};
+    struct stretch stretch = {.first = sum_period_at(sum, start_ms), .from_ms = start_ms};
     if (end_ms <= sum->bounds[stretch.first + 1]) {
         stretch.last = stretch.first;
         stretch.head_ms = end_ms - start_ms;
@@ -367,7 +368,7 @@ static void add_counted(struct usage_sum *sum, struct group *group, int which,
         if (done & 1U << i)
             continue;
         quantity *sums = group->series[which].sums + i * group->stride;
-        quantity before = share_until(segment, kind->meter[i], sum->bounds[stretch->first]);
+        quantity before = share_until(segment, kind->meter[i], stretch->from_ms);
         for (int p = stretch->first; p <= stretch->last; p++) {
             quantity until = share_until(segment, kind->meter[i], sum->bounds[p + 1]);
             sums[p] += segment->sign < 0 ? before - until : until - before;
@@ -386,12 +387,16 @@ static void add_to(struct usage_sum *sum, struct group *group, const struct segm
         end = sum->to_ms;
     if (start >= end)
         return;
-    struct stretch stretch = stretch_of(sum, start, end);
-    bool in[SERIES_COUNT] = {true, !segment->verified, segment->correction};
+    int64_t unproved = segment_unproved_from(segment);
+    const int64_t from[SERIES_COUNT] = {start, unproved < start ? start : unproved,
+                                        segment->correction ? start : end};
     for (int i = 0; i < SERIES_COUNT; i++) {
-        if (in[i] && sum->kinds[segment->kind].counted)
+        if (from[i] >= end)
+            continue;
+        struct stretch stretch = stretch_of(sum, from[i], end);
+        if (sum->kinds[segment->kind].counted)
             add_counted(sum, group, i, segment, &stretch, done);
-        else if (in[i])
+        else
             add_timed(sum, group, i, segment, &stretch, done);
     }
 }

@@ -65,7 +65,7 @@ struct usage_row {
     const struct price *price; /* by price only; NULL: none */
     int meter;
     quantity used;
-    quantity unverified; /* part of it whose end is not proved */
+    quantity unverified; /* part of it: the hours in which an end is not proved */
     quantity correction; /* part of it that corrects what was sealed */
     quantity nanos;
 };

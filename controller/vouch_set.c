@@ -12,7 +12,8 @@ enum { KEPT = 64 };
 
 struct vouch_set {
     _Atomic int refs;
-    int64_t number, used; /* the latter under the lock */
+    int64_t number;
+    int64_t used, until_ms; /* under the lock */
     size_t count;
     struct vouched items[]; /* in the order of their nodes */
 };
@@ -82,7 +83,8 @@ static struct vouch_set **place_of(struct vouch_sets *sets, int64_t number)
     return place;
 }
 
-int64_t vouch_sets_put(struct vouch_sets *sets, const struct vouched *items, size_t count)
+int64_t vouch_sets_put(struct vouch_sets *sets, const struct vouched *items, size_t count,
+                       int64_t until_ms)
 {
     struct vouch_set *set = xcalloc(1, sizeof(*set) + count * sizeof(*items));
     set->refs = 1;
@@ -99,16 +101,18 @@ int64_t vouch_sets_put(struct vouch_sets *sets, const struct vouched *items, siz
         *place = take(set);
     }
     (*place)->used = ++sets->uses;
+    if ((*place)->until_ms < until_ms)
+        (*place)->until_ms = until_ms;
     pthread_mutex_unlock(&sets->lock);
     vouch_set_unref(set);
     return number;
 }
 
-const struct vouch_set *vouch_sets_get(struct vouch_sets *sets, int64_t number)
+const struct vouch_set *vouch_sets_get(struct vouch_sets *sets, int64_t number, int64_t until_ms)
 {
     pthread_mutex_lock(&sets->lock);
     struct vouch_set *set = *place_of(sets, number);
-    if (set && set->number != number)
+    if (set && (set->number != number || set->until_ms < until_ms))
         set = NULL;
     if (set) {
         set->used = ++sets->uses;

@@ -21,10 +21,13 @@ struct vouch_sets;
 struct vouch_sets *vouch_sets_new(void);
 void vouch_sets_free(struct vouch_sets *sets);
 
-/* Keeps a set of these, in any order, each node once at most; its number, above 0. */
-int64_t vouch_sets_put(struct vouch_sets *sets, const struct vouched *items, size_t count);
-/* The set of a number, to be let go of by vouch_set_unref(); NULL: it is not kept (any more). */
-const struct vouch_set *vouch_sets_get(struct vouch_sets *sets, int64_t number);
+/* Keeps a set of these, in any order, each node once at most: all vouched until then. Its number,
+ * above 0. */
+int64_t vouch_sets_put(struct vouch_sets *sets, const struct vouched *items, size_t count,
+                       int64_t until_ms);
+/* The set of a number that is known to have vouched so far, to be let go of by vouch_set_unref();
+ * NULL: it is not kept (any more). */
+const struct vouch_set *vouch_sets_get(struct vouch_sets *sets, int64_t number, int64_t until_ms);
 void vouch_set_unref(const struct vouch_set *set);
 
 bool vouch_set_has(const struct vouch_set *set, int64_t node_key, const char *boot_id);

@@ -361,6 +361,13 @@ void sim_reboot(struct sim_agent *agent)
     tell_now(agent);
 }
 
+void sim_forget_boots(struct sim_agent *agent, int64_t boot_order)
+{
+    pthread_mutex_lock(&agent->lock);
+    agent->host.boot_order = boot_order - 1;
+    pthread_mutex_unlock(&agent->lock);
+}
+
 void sim_foreign(struct sim_agent *agent, const char *id, int64_t vcpus, int64_t memory_mib,
                  int64_t uid, const char *address)
 {

@@ -45,6 +45,8 @@ void sim_fail_next(struct sim_agent *agent, const char *reason, bool final);
 void sim_restart(struct sim_agent *agent);
 /* The host reboots: guests are dead, a new boot id. */
 void sim_reboot(struct sim_agent *agent);
+/* What it counts its boots with is lost: the next one has this place in their order. */
+void sim_forget_boots(struct sim_agent *agent, int64_t boot_order);
 /* A domain made behind the controller's back. */
 void sim_foreign(struct sim_agent *agent, const char *id, int64_t vcpus, int64_t memory_mib,
                  int64_t uid, const char *address);

@@ -57,7 +57,10 @@ struct host_boot {
     int64_t begin, end;   /* end NEVER_MS: it still runs */
     int64_t first_report; /* NEVER_MS: the controller never met it */
     int64_t order;        /* as struct observation has it */
-    int64_t line_ms;      /* what the ledger came to think (filled by who checks) */
+    /* In it the spool was lost: what it had not told, and its count of boots. NEVER_MS: not */
+    int64_t lost;
+    int64_t order_after;
+    int64_t line_ms; /* what the ledger came to think (filled by who checks) */
     bool clock_told;
 };
 
@@ -208,13 +211,20 @@ static void live_boots(struct world *w, struct host_life *h, const char *name, i
     }
 }
 
-/* As spools and the controller give them, by walls that may lie. */
-static void order_boots(struct host_life *h)
+/* As spools count them, by walls that may lie, and may be all that is left. */
+static void order_boots(struct world *w, struct host_life *h, int lost_percent)
 {
+    int64_t next = 1;
     for (int i = 0; i < h->boot_count; i++) {
-        int64_t wall = wall_of(h, h->boots[i].begin);
-        int64_t next = i ? h->boots[i - 1].order + 1 : 1;
-        h->boots[i].order = wall > next ? wall : next;
+        struct host_boot *b = &h->boots[i];
+        int64_t wall = wall_of(h, b->begin), end = b->end < w->end ? b->end : w->end;
+        b->order = b->order_after = wall > next ? wall : next;
+        b->lost = NEVER_MS;
+        if (chance(&w->dice, lost_percent)) {
+            b->lost = b->begin + below(&w->dice, end - b->begin);
+            b->order_after = wall_of(h, b->lost);
+        }
+        next = b->order_after + 1;
     }
 }
 
@@ -249,7 +259,7 @@ static void live_host(struct world *w, int node)
             h->jumps[h->jump_count++] = (struct span){t, steps[below(d, 7)]};
         t += below(d, 6 * DAY);
     }
-    order_boots(h);
+    order_boots(w, h, 10);
 }
 
 /* ---- instances ---- */
@@ -264,7 +274,7 @@ static size_t tell(struct world *w, int node, int64_t when, int64_t learnt, stru
     const struct host_life *h = &w->hosts[node];
     const struct host_boot *b = &h->boots[boot_at(h, when)];
     o.boot_id = word(b->id);
-    o.boot_order = b->order;
+    o.boot_order = learnt < b->lost ? b->order : b->order_after;
     o.incarnation = word("spool");
     o.boottime_ms = when - b->begin;
     o.wall_ms = wall_of(h, when);
@@ -481,6 +491,8 @@ struct known_host {
     int64_t seen, seen_written; /* boottime; the latter of this boot */
     int64_t heard;              /* when */
     size_t acknowledged;        /* items of its spool */
+    int64_t order;              /* of its boot, as it was settled */
+    int64_t lost;               /* up to then what was learnt is known to be lost */
 };
 
 struct hearing {
@@ -500,7 +512,6 @@ static void enter_seen(struct hearing *c, int node, int64_t now)
     struct entry *e = enter(c->w, WITNESSED, b->begin + k->seen, node);
     e->o.kind = OBS_SEEN;
     e->o.boot_id = word(b->id);
-    e->o.boot_order = b->order;
     e->o.boottime_ms = k->seen;
     e->o.wall_ms = now;
     k->seen_written = k->seen;
@@ -543,7 +554,6 @@ static void enter_still_there(struct hearing *c, int node, int64_t now)
         e->flavor_key = flavor_at(c->w, node, instance_id(key), now);
         e->o.kind = OBS_ALLOCATED;
         e->o.boot_id = word(b->id);
-        e->o.boot_order = b->order;
         e->o.instance = word(instance_id(key));
         e->o.run = newest_run(i, now);
         e->o.boottime_ms = now - b->begin;
@@ -562,6 +572,58 @@ static int process_at(const struct host_life *h, int64_t t)
     return process;
 }
 
+/* A boot has this place from its begin on, whatever is told of it. */
+static void enter_booted(struct hearing *c, int node, int64_t now)
+{
+    struct known_host *k = &c->hosts[node];
+    const struct host_life *h = &c->w->hosts[node];
+    const struct host_boot *b = &h->boots[boot_at(h, now)];
+    int64_t said = now < b->lost ? b->order : b->order_after;
+    struct entry *e = enter(c->w, WITNESSED, b->begin, node);
+    k->order = said > k->order ? said : k->order + 1;
+    e->o.kind = OBS_BOOTED;
+    e->o.boot_id = word(b->id);
+    e->o.boot_order = k->order;
+    e->o.boottime_ms = now - b->begin;
+    e->o.wall_ms = wall_of(h, now);
+}
+
+/* What was learnt before the spool was lost is told no more. */
+static int64_t lost_until(const struct host_life *h, int64_t now)
+{
+    int64_t until = INT64_MIN;
+    for (int i = 0; i < h->boot_count; i++) {
+        if (h->boots[i].lost <= now)
+            until = h->boots[i].lost;
+    }
+    return until;
+}
+
+/* An agent that has lost its spool reports what is: of runs that are over, and whose ends were
+ * not told, the controller notes that they have ended. */
+static void enter_ended(struct hearing *c, int node, int64_t now)
+{
+    const struct host_life *h = &c->w->hosts[node];
+    const struct host_boot *b = &h->boots[boot_at(h, now)];
+    for (int64_t key = 1; key <= INSTANCES; key++) {
+        const struct true_instance *i = &c->w->instances[key];
+        for (int k = 0; node_of(key) == node && k < i->run_count; k++) {
+            const struct true_run *run = &i->runs[k];
+            bool told = run->stop_item && c->w->items[run->stop_item - 1].delivered;
+            if (h->boots[run->boot].begin != b->begin || run->start > now || run->end > now || told)
+                continue;
+            struct entry *e = enter(c->w, WITNESSED, now, node);
+            e->o.kind = OBS_STOPPED;
+            e->o.noticed = true;
+            e->o.boot_id = word(b->id);
+            e->o.instance = word(instance_id(key));
+            e->o.run = run->run;
+            e->o.boottime_ms = now - b->begin;
+            e->o.wall_ms = wall_of(h, now);
+        }
+    }
+}
+
 /* One report: a batch of what was learnt until then. A lost answer brings the same again. */
 static void enter_report(struct hearing *c, int node, int64_t now)
 {
@@ -573,6 +635,10 @@ static void enter_report(struct hearing *c, int node, int64_t now)
     size_t at = k->acknowledged, most = 1 + (size_t)below(&w->dice, 60);
     if (new_boot || process != k->process)
         enter_seen(c, node, now);
+    if (new_boot)
+        enter_booted(c, node, now);
+    while (at < w->spool_counts[node] && w->items[w->spools[node][at]].learnt < lost_until(h, now))
+        at++;
     for (; at < w->spool_counts[node] && w->items[w->spools[node][at]].learnt <= now; at++) {
         struct item *item = &w->items[w->spools[node][at]];
         if ((more = most-- == 0))
@@ -584,6 +650,9 @@ static void enter_report(struct hearing *c, int node, int64_t now)
     }
     if (!chance(&w->dice, 5))
         k->acknowledged = at;
+    if (lost_until(h, now) > k->lost)
+        enter_ended(c, node, now);
+    k->lost = lost_until(h, now);
     if (new_boot) {
         enter_still_there(c, node, now);
         k->seen = k->seen_written = 0;
@@ -607,7 +676,6 @@ static void enter_delete(struct hearing *c, int64_t key)
     struct entry *e = enter(c->w, WITNESSED, i->deleted, node);
     e->o.kind = OBS_DELETED;
     e->o.boot_id = word(b->id);
-    e->o.boot_order = b->order;
     e->o.instance = word(instance_id(key));
     e->o.boottime_ms = i->deleted - b->begin;
     e->o.wall_ms = i->deleted;
@@ -628,7 +696,6 @@ static void enter_rename(struct hearing *c, int64_t key, int64_t now)
     e->flavor_key = flavor == 2 || flavor == 3 ? 5 - flavor : flavor;
     e->o.kind = OBS_ALLOCATED;
     e->o.boot_id = word(b->id);
-    e->o.boot_order = b->order;
     e->o.instance = word(instance_id(key));
     e->o.boottime_ms = now - b->begin;
     e->o.wall_ms = now;
@@ -882,7 +949,7 @@ static struct world *world_live(uint64_t seed)
     for (int node = 1; node <= NODES; node++)
         live_host(w, node);
     live_boots(w, &w->own, "own", 40);
-    order_boots(&w->own);
+    order_boots(w, &w->own, 0);
     plan_reports(w, &planned);
     for (int64_t key = 1; key <= INSTANCES; key++)
         live_instance(w, key);
@@ -890,7 +957,7 @@ static struct world *world_live(uint64_t seed)
     plan_rest(w, &planned);
     qsort(planned.items, planned.count, sizeof(*planned.items), by_moment);
     for (int node = 1; node <= NODES; node++)
-        hearing.hosts[node] = (struct known_host){.boot = -1, .process = -1};
+        hearing.hosts[node] = (struct known_host){.boot = -1, .process = -1, .lost = INT64_MIN};
     for (size_t i = 0; i < planned.count; i++)
         hear(&hearing, &planned.items[i]);
     free(planned.items);

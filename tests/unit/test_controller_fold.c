@@ -535,6 +535,29 @@ static void test_fold__what_was_deleted_stays_so_though_the_next_boot_lies_a_mon
            still_there(&b, 5, 1), gone(&b, 20));
 }
 
+static void test_fold__a_delete_in_a_boot_of_which_nothing_is_known_comes_last(void **state)
+{
+    (void)state;
+    struct boot a = BOOT("a", 0, 40), b = {.node_key = 1, .boot_id = "b"};
+    PROVES(80, "running#1 10-40?, disk 10-40?", started(&a, 10, 1), deleted(&b, 10));
+}
+
+static void test_fold__a_word_of_a_later_run_tells_that_the_one_before_is_over(void **state)
+{
+    (void)state;
+    struct boot a = BOOT("a", 0, 20, 30, 90);
+    PROVES(80, "running#1 10-30?, disk 10-80+, gap 30-50, allocated 50-80+", started(&a, 10, 1),
+           stopped(&a, 50, 2));
+}
+
+static void test_fold__the_report_that_notices_an_end_vouches_for_none_of_it(void **state)
+{
+    (void)state;
+    struct boot a = BOOT("a", 0, 20, 50, 90);
+    PROVES(80, "running#1 10-20?, disk 10-80+, gap 20-50, allocated 50-80+", started(&a, 10, 1),
+           noticed(&a, 50, 1));
+}
+
 static void test_fold__nothing_is_billed_in_a_boot_after_the_one_it_was_deleted_in(void **state)
 {
     (void)state;
@@ -665,6 +688,9 @@ int main(void)
         cmocka_unit_test(
             test_fold__what_was_deleted_stays_so_though_the_next_boot_lies_a_month_back),
         cmocka_unit_test(test_fold__nothing_is_billed_in_a_boot_after_the_one_it_was_deleted_in),
+        cmocka_unit_test(test_fold__a_delete_in_a_boot_of_which_nothing_is_known_comes_last),
+        cmocka_unit_test(test_fold__a_word_of_a_later_run_tells_that_the_one_before_is_over),
+        cmocka_unit_test(test_fold__the_report_that_notices_an_end_vouches_for_none_of_it),
         cmocka_unit_test(test_fold__boots_follow_one_another_though_a_clock_went_back_a_month),
         cmocka_unit_test(test_fold__boots_of_a_clock_that_jumps_on_leave_a_gap),
         cmocka_unit_test(test_fold__the_end_of_a_month_cuts_and_the_origin_stays),

@@ -228,6 +228,7 @@ static void enter_evidence(struct bill *b, const struct entry *e, const char *mo
                           .boot_order = e->o.boot_order,
                           .resource_id = e->o.instance,
                           .run = e->o.run,
+                          .noticed = e->o.noticed,
                           .boottime_ms = e->o.boottime_ms,
                           .wall_ms = e->o.wall_ms,
                           .vcpus = e->o.vcpus,
@@ -307,7 +308,7 @@ static int64_t put_vouched(const struct reader *r, struct vouchers *v)
         items[count].node_key = node;
         snprintf(items[count++].boot_id, sizeof(items[0].boot_id), "%s", id);
     }
-    return vouch_sets_put(vouchers_sets(v), items, count);
+    return vouch_sets_put(vouchers_sets(v), items, count, r->entry->until);
 }
 
 /* What was taken back, and what took it back, are nothing together. */

@@ -113,6 +113,27 @@ static void test_node__a_new_boot_starts_again_what_is_desired_running_and_only_
     world_see(stage.world, off_path, "state", "stopped");
 }
 
+/* Its clock may be right again, and say less than the one it counted with before. */
+static void test_node__boots_stay_in_the_order_in_which_they_reported(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    static const char orders[] = "SELECT count(*) FROM observation a JOIN observation b"
+                                 " ON b.key > a.key AND b.boot_order <= a.boot_order"
+                                 " WHERE a.kind = 8 AND b.kind = 8";
+    static const int64_t counts[] = {4102444800000, 7, 0, 1800000000000};
+    for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+        sim_forget_boots(stage.host, counts[i]);
+        sim_reboot(stage.host);
+        world_settle(stage.host);
+    }
+    world_restart(stage.world);
+    sim_reboot(stage.host);
+    world_settle(stage.host);
+    assert_int_equal(world_number(stage.world, "SELECT count(*) FROM observation WHERE kind = 8"),
+                     2 + (int)ARRAY_SIZE(counts));
+    assert_int_equal(world_number(stage.world, orders), 0);
+}
+
 static void test_node__a_heartbeat_that_changes_nothing_writes_nothing(void **state)
 {
     struct stage auto_stage stage = stage_open(state);
@@ -344,6 +365,7 @@ int main(void)
         TEST(test_node__refuses_reports_of_an_agent_process_or_boot_that_was_replaced),
         TEST(test_node__an_agents_restart_disturbs_no_guest),
         TEST(test_node__a_new_boot_starts_again_what_is_desired_running_and_only_that),
+        TEST(test_node__boots_stay_in_the_order_in_which_they_reported),
         TEST(test_node__a_heartbeat_that_changes_nothing_writes_nothing),
         TEST(test_node__evidence_is_kept_once),
         TEST(test_node__only_word_of_this_deletion_ends_a_tombstone),

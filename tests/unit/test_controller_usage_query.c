@@ -4,6 +4,8 @@
 #include <sched.h>
 
 #include "api/base64.h"
+#include "controller/evidence.h"
+#include "controller/readers.h"
 #include "controller/usage_query.h"
 #include "controller/vouch.h"
 #include "controller/vouch_set.h"
@@ -77,6 +79,18 @@ static void test_usage_cursor__of_another_question_is_refused(void **state)
     }
 }
 
+static bool taken(unsigned long long print, const char *numbers)
+{
+    auto_buf struct buf text = {0};
+    auto_err struct err err = {0};
+    struct usage_query query = query_of();
+    autofree char *whole = xasprintf("u2.%llu.%s", print, numbers);
+    base64_encode(whole, strlen(whole), &text);
+    bool is = usage_cursor_parse(text.data, &present, &query, &err) == 0;
+    assert_true(is || strcmp(err.field, "cursor") == 0);
+    return is;
+}
+
 /* Each is good but for one number that speaks of what is not known, or lies outside. */
 static void test_usage_cursor__an_invented_one_is_refused(void **state)
 {
@@ -88,29 +102,25 @@ static void test_usage_cursor__an_invented_one_is_refused(void **state)
     assert_int_equal(base64_decode("x", good.data, &plain, &none), 0);
     unsigned long long print = strtoull(plain.data + 3, NULL, 10);
     static const char *const wrong[] = {
-        "91.1700003600000.4.1700000000000.55.1690002000000.7.1690000000000.1700003600000",
-        "90.1700003600001.4.1700000000000.55.1690002000000.7.1690000000000.1700003600000",
-        "90.1700003600000.5.1700000000000.55.1690002000000.7.1690000000000.1700003600000",
-        "90.1700003600000.4.1700000000001.55.1690002000000.7.1690000000000.1700003600000",
-        "90.1700003600000.4.1700000000000.56.1690002000000.7.1690000000000.1700003600000",
-        "90.1600000000000.4.1700000000000.55.1690002000000.7.1690000000000.1700003600000",
-        "90.1700003600000.4.1700000000000.55.1689999999999.7.1690000000000.1700003600000",
-        "90.1700003600000.4.1700000000000.55.1700003600000.7.1690000000000.1700003600000",
-        "90.1700003600000.4.1700000000000.55.1690002000000.-7.1690000000000.1700003600000",
-        "90.1700003600000.4.1700000000000.55.1690002000000.7.1690000000000",
-        "90.1700003600000.4.1700000000000.55.1690002000000.7.1690000000000.1700003600000.1",
-        "90.99999999999999999999.4.1700000000000.55.1690002000000.7.1690000000000.1",
+        "91.1700003600000.4.1700000000000.55.77.1690002000000.7.1690000000000.1700003600000",
+        "90.1700003600000.5.1700000000000.55.77.1690002000000.7.1690000000000.1700003600000",
+        "90.1700003600000.4.1700000000001.55.77.1690002000000.7.1690000000000.1700003600000",
+        "90.1700003600000.4.1700000000000.56.77.1690002000000.7.1690000000000.1700003600000",
+        "90.1600000000000.4.1700000000000.55.77.1690002000000.7.1690000000000.1700003600000",
+        "90.1700003600000.4.1700000000000.55.77.1689999999999.7.1690000000000.1700003600000",
+        "90.1700003600000.4.1700000000000.55.77.1700003600000.7.1690000000000.1700003600000",
+        "90.1700003600000.4.1700000000000.55.77.1690002000000.-7.1690000000000.1700003600000",
+        "90.1700003600000.4.1700000000000.55.77.1690002000000.7.1690000000000",
+        "90.1700003600000.4.1700000000000.55.77.1690002000000.7.1690000000000.1700003600000.1",
+        "90.1700003600000.4.1700000000000.55.-77.1690002000000.7.1690000000000.1700003600000",
+        "90.99999999999999999999.4.1700000000000.55.77.1690002000000.7.1690000000000.1",
         "",
         NULL};
+    assert_true(taken(print, "90.1700003600000.4.1700000000000.55.77.1690002000000.7."
+                             "1690000000000.1700003600000"));
     for (size_t i = 0; wrong[i]; i++) {
-        auto_buf struct buf text = {0};
-        auto_err struct err err = {0};
-        struct usage_query query = query_of();
-        autofree char *whole = xasprintf("u1.%llu.%s", print, wrong[i]);
-        base64_encode(whole, strlen(whole), &text);
-        if (usage_cursor_parse(text.data, &present, &query, &err) == 0)
+        if (taken(print, wrong[i]))
             fail_msg("taken: %s", wrong[i]);
-        assert_string_equal(err.field, "cursor");
     }
     auto_err struct err err = {0};
     assert_int_equal(usage_cursor_parse("what?", &present, &asked, &err), -1);
@@ -284,13 +294,77 @@ static void test_usage_api__pages_of_hosts_that_nobody_remembers_are_refused(voi
     autofree char *path = next_of(&stage);
     struct vouch_sets *sets = vouchers_sets(stage.world->app->vouchers);
     for (int64_t key = 1; key <= OTHERS; key++)
-        vouch_sets_put(sets, &(struct vouched){.node_key = key, .boot_id = "other"}, 1);
+        vouch_sets_put(sets, &(struct vouched){.node_key = key, .boot_id = "other"}, 1, 1);
     free(text_of(&stage, path)); /* the hosts are the same still */
     fall_silent(&stage);
     for (int64_t key = 1; key <= OTHERS; key++)
-        vouch_sets_put(sets, &(struct vouched){.node_key = key, .boot_id = "other"}, 1);
+        vouch_sets_put(sets, &(struct vouched){.node_key = key, .boot_id = "other"}, 1, 1);
     struct answer auto_answer_json gone = world_call(stage.world, 410, "GET", path, NULL);
     world_is(&gone, "code", "revision_gone");
+    stage_close(&stage);
+}
+
+/* A host that has told more than was read is not believed until that is read as well. */
+static void test_usage_api__a_moment_is_read_after_those_who_vouch_for_it(void **state)
+{
+    struct stage stage;
+    stage_open(&stage, state);
+    struct app *app = stage.world->app;
+    struct ledger_moment moment;
+    auto_err struct err err = {0};
+    int64_t before, now;
+    uint8_t chain[SHA256_BYTES];
+    app_snapshot_begin();
+    assert_int_equal(evidence_head(app_reader(app), &before, chain, &err), 0);
+    sim_reboot(stage.host);
+    world_settle(stage.host);
+    assert_int_equal(ledger_now(app, &moment, &err), 0);
+    app_snapshot_end();
+    assert_int_equal(evidence_head(app_reader(app), &now, chain, &err), 0);
+    assert_true(now > before);
+    assert_int_equal(moment.observation_key, now);
+    stage_close(&stage);
+}
+
+/* As if the hosts of a page had gone on to vouch for an hour more. */
+static void test_usage_api__a_cursor_cannot_make_hosts_vouch_for_what_they_did_not(void **state)
+{
+    struct stage stage;
+    stage_open(&stage, state);
+    struct answer auto_answer_json page = world_call(stage.world, 200, "GET", SECOND_PAGE, NULL);
+    auto_buf struct buf plain = {0}, forged = {0}, text = {0};
+    auto_err struct err err = {0};
+    char *words[12];
+    size_t count = 0;
+    assert_int_equal(base64_decode("x", answer_str(&page, "next"), &plain, &err), 0);
+    for (char *rest = plain.data, *word; (word = strsep(&rest, ".")) && count < 12;)
+        words[count++] = word;
+    for (size_t i = 0; i < count; i++) {
+        int64_t more = i == 3 || i == count - 1 ? 3600 * 1000 : 0; /* until, end */
+        if (more)
+            buf_printf(&forged, ".%lld", (long long)(strtoll(words[i], NULL, 10) + more));
+        else
+            buf_printf(&forged, "%s%s", i ? "." : "", words[i]);
+    }
+    base64_encode(forged.data, forged.len, &text);
+    autofree char *path = xasprintf(SECOND_PAGE "&cursor=%s", text.data);
+    world_did(stage.world, 410, "GET", path, NULL);
+    stage_close(&stage);
+}
+
+static void test_usage_api__pages_whose_labels_have_changed_are_refused(void **state)
+{
+    struct stage stage;
+    stage_open(&stage, state);
+    autofree char *path = next_of(&stage);
+    struct answer auto_answer_json plain =
+        world_call(stage.world, 200, "GET", "/v1/usage?group_by=instance&limit=1", NULL);
+    autofree char *other =
+        xasprintf("/v1/usage?group_by=instance&limit=1&cursor=%s", answer_str(&plain, "next"));
+    world_did(stage.world, 200, "PATCH", "/v1/instances/web2", "{\"labels\":{\"team\":\"a\"}}");
+    struct answer auto_answer_json gone = world_call(stage.world, 410, "GET", path, NULL);
+    assert_non_null(strstr(answer_str(&gone, "detail"), "labels"));
+    world_did(stage.world, 200, "GET", other, NULL);
     stage_close(&stage);
 }
 
@@ -490,6 +564,9 @@ int main(void)
         API(test_usage_api__pages_take_the_word_of_a_host_that_fell_silent),
         API(test_usage_api__pages_do_not_take_the_word_of_a_host_that_came_back),
         API(test_usage_api__pages_of_hosts_that_nobody_remembers_are_refused),
+        API(test_usage_api__a_moment_is_read_after_those_who_vouch_for_it),
+        API(test_usage_api__a_cursor_cannot_make_hosts_vouch_for_what_they_did_not),
+        API(test_usage_api__pages_whose_labels_have_changed_are_refused),
         API(test_usage_api__groups_add_up_to_the_whole),
         API(test_usage_api__a_tenant_sees_its_own_and_no_nodes),
         API(test_usage_api__csv_has_every_row_and_no_formulas),

@@ -147,7 +147,7 @@ static void test_usage_sum__a_correction_is_part_of_the_sum_and_shown(void **sta
     (void)state;
     autofree struct taken *taken = taken_new();
     struct segment segments[3];
-    segments[0] = running(at("2026-11-01T10:00:00Z"), at("2026-11-01T12:00:00Z"));
+    segments[0] = running(at("2026-11-01T10:00:00Z"), at("2026-11-01T12:30:00Z"));
     segments[0].verified = false;
     segments[1] = segments[0];
     segments[1].key = 2;
@@ -163,15 +163,16 @@ static void test_usage_sum__a_correction_is_part_of_the_sum_and_shown(void **sta
     ask(&question, NULL, 0, segments, 3, taken);
     assert_int_equal(taken->count, 1);
     assert_int_equal(small(taken->rows[0].used), HOUR);
-    assert_int_equal(small(taken->rows[0].correction), -HOUR);
+    assert_int_equal(small(taken->rows[0].correction), -3 * HOUR / 2);
     assert_int_equal(small(taken->rows[0].unverified), 0);
     question.by[question.by_count++] = USAGE_BY_CLASS;
     ask(&question, NULL, 0, segments, 3, taken);
     assert_int_equal(taken->count, 2);
-    assert_int_equal(small(taken->rows[0].used), 2 * HOUR);
-    assert_int_equal(small(taken->rows[0].unverified), 2 * HOUR);
+    assert_int_equal(small(taken->rows[0].used), 5 * HOUR / 2);
+    /* The hours before were sealed when it still went on. */
+    assert_int_equal(small(taken->rows[0].unverified), HOUR / 2);
     assert_int_equal(taken->rows[1].key.correction, 1);
-    assert_int_equal(small(taken->rows[1].used), -HOUR);
+    assert_int_equal(small(taken->rows[1].used), -3 * HOUR / 2);
 }
 
 static struct price by_the_hour(int64_t nanos)
@@ -417,7 +418,11 @@ static void check_used(const struct ledger *ledger, const struct usage_question 
                 continue;
             quantity used = used_slowly(segment, row->meter, row->start_ms, row->end_ms);
             sums[0] += used;
-            sums[1] += segment->verified ? 0 : used;
+            int64_t hour = segment->end_ms / HOUR * HOUR;
+            sums[1] += segment->verified
+                           ? 0
+                           : used_slowly(segment, row->meter,
+                                         hour > row->start_ms ? hour : row->start_ms, row->end_ms);
             sums[2] += segment->correction ? used : 0;
         }
         assert_true(row->used == sums[0]);
