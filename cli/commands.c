@@ -259,7 +259,7 @@ static const struct verb price_verbs[] = {
     LIST("List prices, of a project and for all", price_filters),
     {.name = "show", SOME_IDS, .summary = "Show all about prices", .flags = VERB_OUTPUT | VERB_DETAIL, .run = run_show},
     {.name = "create", .summary = "Set a price from now on, or from a later time", .flags = VERB_OUTPUT | VERB_DETAIL, .options = price_create_options, .run = run_price_create,
-     .notes = "The price is for an hour (running, allocated), a vCPU hour (..._vcpu), a GiB\nhour (..._memory, root_disk), a GB hour (image), a CPU hour (cpu) or a GB\n(network_...). With --project it holds for that project only. The most specific\nprice wins: project and flavor, project, flavor, all. The past keeps its prices.",
+     .notes = "The price is for an hour (running, allocated), a vCPU hour (..._vcpu), a GiB\nhour (..._memory, root_disk), a GB hour (image), a CPU hour (cpu) or a GB\n(network_...). With --project it holds for that project only. The most specific\nprice wins: project and flavor, project, flavor, all. The past keeps its prices.\nWhat is paid for is not paid again when the price changes.",
      .example = "--meter running --flavor small --price 0.004 \\\n      --per minute --minimum 60s --monthly-cap 2.50"},
     {.name = "end", SOME_IDS, .summary = "End prices now; what was billed by them stands", .flags = VERB_CONFIRM, .run = run_price_end},
     {0}};

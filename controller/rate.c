@@ -1,5 +1,6 @@
-/* Prices in order, and what they ask of segments. Closed forms throughout: what a segment costs
- * takes as long for a year as for a second, and grows only with the changes of its price. */
+/* Prices in order, and what they ask of segments. The grains of one price are counted by
+ * division: what a segment costs takes as long for a year as for a second, and grows only with
+ * the changes of its price. */
 #include "controller/rate.h"
 
 #include <stdbool.h>
@@ -196,102 +197,158 @@ const struct price *price_find(const struct price_book *book, int meter, int64_t
 
 /* ---- what they ask ---- */
 
-struct rating {
+/* What was started of a price that may come back. */
+struct paused {
+    const struct price *price;
+    quantity units;
+};
+
+/* Along one segment, from where its billing begins. */
+struct walk {
     const struct price_book *book;
     const struct segment *segment;
     int meter;
+    int64_t at_ms, until_ms;   /* here it is; until there `price` holds */
+    int64_t paid_ms;           /* where the last grain that was started ends */
+    const struct price *price; /* NULL: none */
+    quantity units;            /* of it until here: grains, or what was counted */
+    struct paused *paused;
+    size_t paused_count, paused_room;
 };
 
-static const struct price *find(const struct rating *rating, int64_t at_ms, int64_t *ret_until_ms)
+/* What is counted begins anew with each row of the ledger; grains go on over the ends of months. */
+static struct walk walk_begin(const struct price_book *book, const struct segment *segment,
+                              int meter)
 {
-    const struct segment *segment = rating->segment;
-    return price_find(rating->book, rating->meter, segment->project_key, segment->flavor_key, at_ms,
-                      ret_until_ms);
+    int64_t at_ms = meters[meter].counted ? segment->start_ms : segment->origin_ms;
+    return (struct walk){.book = book,
+                         .segment = segment,
+                         .meter = meter,
+                         .at_ms = at_ms,
+                         .until_ms = at_ms,
+                         .paid_ms = at_ms};
 }
 
-/* Grains of this price's kind that start before t, whoever's price held then. */
-static int64_t grains_until(const struct segment *segment, const struct price *price, int64_t t_ms)
+static void walk_release(struct walk *walk)
 {
-    int64_t passed = t_ms - segment->origin_ms, grain = price->grain_ms;
-    if (passed <= 0)
-        return 0;
-    int64_t at_once = (price->minimum_ms + grain - 1) / grain;
-    int64_t started = (passed - 1) / grain + 1;
-    return started > at_once ? started : at_once;
+    free(walk->paused);
 }
 
-/* Grains, or what was counted, within a stretch in which the price holds throughout. */
-static quantity units_within(const struct rating *rating, const struct price *price,
-                             int64_t from_ms, int64_t to_ms)
+static void pause_price(struct walk *walk)
 {
-    const struct segment *segment = rating->segment;
-    if (meters[rating->meter].counted)
-        return segment_until(segment, rating->meter, to_ms) -
-               segment_until(segment, rating->meter, from_ms);
-    return grains_until(segment, price, to_ms) - grains_until(segment, price, from_ms);
-}
-
-/* The same of all stretches in which it held before t. What is counted begins anew with each
- * row of the ledger; grains go on over the ends of months. */
-static quantity units_until(const struct rating *rating, const struct price *price, int64_t t_ms)
-{
-    const struct segment *segment = rating->segment;
-    int64_t at = meters[rating->meter].counted ? segment->start_ms : segment->origin_ms, until;
-    quantity units = 0;
-    if (at < price->valid_from_ms)
-        at = price->valid_from_ms;
-    for (; at < t_ms; at = until) {
-        bool holds = find(rating, at, &until) == price;
-        if (until > t_ms)
-            until = t_ms;
-        if (holds)
-            units += units_within(rating, price, at, until);
+    if (!walk->price || walk->price->valid_until_ms <= walk->until_ms)
+        return;
+    if (walk->paused_count == walk->paused_room) {
+        walk->paused_room = walk->paused_room ? 2 * walk->paused_room : 8;
+        walk->paused = xrealloc(walk->paused, walk->paused_room * sizeof(*walk->paused));
     }
-    return units;
+    walk->paused[walk->paused_count++] = (struct paused){walk->price, walk->units};
+}
+
+static quantity resume_price(struct walk *walk, const struct price *price)
+{
+    if (!price || price->valid_from_ms == walk->at_ms)
+        return 0;
+    for (size_t i = walk->paused_count; i-- > 0;) {
+        if (walk->paused[i].price == price) {
+            quantity units = walk->paused[i].units;
+            walk->paused[i] = walk->paused[--walk->paused_count];
+            return units;
+        }
+    }
+    return 0;
+}
+
+/* To the one that holds where the last one ended. */
+static void next_price(struct walk *walk)
+{
+    const struct segment *segment = walk->segment;
+    pause_price(walk);
+    walk->price = price_find(walk->book, walk->meter, segment->project_key, segment->flavor_key,
+                             walk->at_ms, &walk->until_ms);
+    walk->units = resume_price(walk, walk->price);
+}
+
+/* How many grains start from here until `to_ms`, one where the other ended; moves paid_ms. */
+static int64_t start_grains(struct walk *walk, int64_t to_ms)
+{
+    int64_t grain = walk->price->grain_ms, started = 0;
+    if (walk->price->minimum_ms && walk->at_ms == walk->segment->origin_ms)
+        started = (walk->price->minimum_ms + grain - 1) / grain;
+    walk->paid_ms += started * grain;
+    if (walk->paid_ms < walk->at_ms)
+        walk->paid_ms = walk->at_ms;
+    if (walk->paid_ms < to_ms) {
+        int64_t more = (to_ms - walk->paid_ms - 1) / grain + 1;
+        walk->paid_ms += more * grain;
+        started += more;
+    }
+    return started;
+}
+
+/* Grains, or what was counted, from here until `to_ms`, while the price holds throughout. */
+static quantity take_units(struct walk *walk, int64_t to_ms)
+{
+    const struct segment *segment = walk->segment;
+    if (!walk->price)
+        return 0;
+    if (meters[walk->meter].counted)
+        return segment_until(segment, walk->meter, to_ms) -
+               segment_until(segment, walk->meter, walk->at_ms);
+    return start_grains(walk, to_ms);
 }
 
 /* The difference of what is asked for the units up to `after` and up to `before`, each rounded
  * down. Divided before it is multiplied: 9e15 nanos for each of 2^44 bytes over a thousand years
  * would not fit into 128 bits, their quotients do with room to spare. */
-static quantity asked(const struct rating *rating, const struct price *price, quantity before,
-                      quantity after)
+static quantity asked(const struct walk *walk, quantity before, quantity after)
 {
-    const struct meter_def *def = &meters[rating->meter];
-    quantity rate = price->nanos, unit = (quantity)def->priced_unit_hi * def->priced_unit_lo;
+    const struct meter_def *def = &meters[walk->meter];
+    quantity rate = walk->price->nanos, unit = (quantity)def->priced_unit_hi * def->priced_unit_lo;
     if (!def->counted) {
-        rate *= rating->segment->amounts[def->amount];
-        unit /= price->grain_ms;
+        rate *= walk->segment->amounts[def->amount];
+        unit /= walk->price->grain_ms;
     }
     quantity whole = rate / unit, rest = rate - whole * unit;
     return whole * (after - before) + (rest * after / unit - rest * before / unit);
 }
 
-static void charge(const struct rating *rating, const struct price *price, int64_t from_ms,
-                   int64_t to_ms, charge_each *each, void *ctx)
+/* `each` NULL: nothing is told on the way. */
+static void walk_to(struct walk *walk, int64_t to_ms, charge_each *each, void *ctx)
 {
-    const struct segment *segment = rating->segment;
-    quantity used = segment_within(segment, rating->meter, from_ms, to_ms), nanos = 0;
-    if (price) {
-        quantity before = units_until(rating, price, from_ms);
-        nanos = asked(rating, price, before, before + units_within(rating, price, from_ms, to_ms));
+    while (walk->at_ms < to_ms) {
+        if (walk->at_ms == walk->until_ms)
+            next_price(walk);
+        int64_t from = walk->at_ms, until = walk->until_ms < to_ms ? walk->until_ms : to_ms;
+        quantity before = walk->units;
+        walk->units += take_units(walk, until);
+        walk->at_ms = until;
+        if (!each)
+            continue;
+        quantity nanos = walk->units > before ? asked(walk, before, walk->units) : 0;
+        each(ctx, walk->price, from, until, segment_within(walk->segment, walk->meter, from, until),
+             walk->segment->sign < 0 ? -nanos : nanos);
     }
-    each(ctx, price, from_ms, to_ms, used, segment->sign < 0 ? -nanos : nanos);
+}
+
+void rate_periods(const struct price_book *book, const struct segment *segment, int meter,
+                  const int64_t *bounds, size_t periods, charge_each *each, void *ctx)
+{
+    if (meters[meter].kind != segment->kind)
+        return;
+    struct walk walk __attribute__((cleanup(walk_release))) = walk_begin(book, segment, meter);
+    int64_t from = bounds[0] > segment->start_ms ? bounds[0] : segment->start_ms;
+    if (from >= segment->end_ms || from >= bounds[periods])
+        return;
+    walk_to(&walk, from, NULL, NULL);
+    for (size_t i = 1; i <= periods && walk.at_ms < segment->end_ms; i++)
+        walk_to(&walk, bounds[i] < segment->end_ms ? bounds[i] : segment->end_ms, each, ctx);
 }
 
 void rate_segment(const struct price_book *book, const struct segment *segment, int meter,
                   int64_t from_ms, int64_t to_ms, charge_each *each, void *ctx)
 {
-    const struct rating rating = {book, segment, meter};
-    if (meters[meter].kind != segment->kind)
-        return;
-    int64_t at = from_ms > segment->start_ms ? from_ms : segment->start_ms, until;
-    int64_t end = to_ms < segment->end_ms ? to_ms : segment->end_ms;
-    for (; at < end; at = until) {
-        const struct price *price = find(&rating, at, &until);
-        if (until > end)
-            until = end;
-        charge(&rating, price, at, until, each, ctx);
-    }
+    rate_periods(book, segment, meter, (const int64_t[]){from_ms, to_ms}, 1, each, ctx);
 }
 
 void rate_cap(int64_t cap_nanos, quantity before, quantity *nanos, size_t count)

@@ -1,16 +1,18 @@
 /* Money: what segments cost by the prices that were valid. Pure.
  *
- * A price bills by grain: every second, minute or hour that was started, counted from the
- * segment's origin; the grains of the minimum all start at once. A grain has the price that is
- * valid when it starts, so a change of prices splits a segment at that instant and no grain is
- * paid twice. What a price asks of a segment up to a moment is rounded down once, and a stretch
- * costs the difference of two such sums: so parts add up to the whole exactly, however the
- * range is cut, and more time never costs less. A monthly cap holds for one price, resource and
- * UTC month: what lies above it is not asked.
+ * A price bills by grain: every second, minute or hour that was started. Grains follow one
+ * another from the segment's origin on: each has the price that is valid when it starts and the
+ * length that this price bills by, and the next one starts where it ends, by the price that is
+ * valid there. So no moment is paid for twice, whatever the prices change to, and none under a
+ * price is free. Where no price is valid nothing is asked, and the first grain of the next one
+ * starts when that begins, or later, where what was paid for ends. The grains of the minimum all
+ * start at once, at the origin: only the price that is valid there asks for its minimum.
  *
- * Where a price follows another one of the same grain and minimum, a grain that the first was
- * paid for is not paid again. One with another grain counts its own from the origin too: those
- * of them that start while it is valid. Its minimum is asked only if it is valid at the origin. */
+ * What a price asks of a segment up to a moment is rounded down once, over all stretches in
+ * which it is valid, and a stretch costs the difference of two such sums: so parts add up to the
+ * whole exactly, however the range is cut, and more time never costs less. What is asked up to
+ * a moment never depends on a price that begins later. A monthly cap holds for one price,
+ * resource and UTC month: what lies above it is not asked. */
 #ifndef MINICLOUD_CONTROLLER_RATE_H
 #define MINICLOUD_CONTROLLER_RATE_H
 
@@ -26,7 +28,7 @@ struct price {
     int64_t project_key, flavor_key;       /* 0: any */
     int64_t nanos;                         /* for one priced unit of the meter (meters[]) */
     int64_t grain_ms;                      /* 1,000, 60,000 or 3,600,000; of no use if counted */
-    int64_t minimum_ms;                    /* billed at once; 0: none */
+    int64_t minimum_ms;                    /* billed at once at the origin; 0: none */
     int64_t monthly_cap_nanos;             /* 0: none */
     int64_t valid_from_ms, valid_until_ms; /* half-open; INT64_MAX: no end */
 };
@@ -50,6 +52,10 @@ typedef void charge_each(void *ctx, const struct price *price, int64_t from_ms, 
  * without a price comes with price NULL and 0 nanos. */
 void rate_segment(const struct price_book *book, const struct segment *segment, int meter,
                   int64_t from_ms, int64_t to_ms, charge_each *each, void *ctx);
+/* The same for periods that follow one another, in one go: period i is [bounds[i],
+ * bounds[i + 1]). What comes is cut where they meet. */
+void rate_periods(const struct price_book *book, const struct segment *segment, int meter,
+                  const int64_t *bounds, size_t periods, charge_each *each, void *ctx);
 
 /* Sums below the cap: of charges before caps, one for each period of one price, resource and
  * month in the order of time, to what is asked in each. `before` is the sum of the month before

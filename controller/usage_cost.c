@@ -185,6 +185,8 @@ static void take_charge(void *ctx, const struct price *price, int64_t from_ms, i
     struct asking *asking = ctx;
     struct usage_sum *sum = asking->sum;
     int64_t unproved = segment_unproved_from(asking->segment);
+    while (asking->period >= 0 && from_ms >= sum->bounds[asking->period + 1])
+        asking->period++;
     struct group *group = asking->group;
     if (sum->by[USAGE_BY_PRICE])
         group = sum_group(sum, asking->segment, price);
@@ -216,12 +218,9 @@ static void ask_meter(struct usage_sum *sum, struct asking *asking, bool capped)
     int64_t start = segment->start_ms > from ? segment->start_ms : from;
     if (start >= segment->end_ms || start >= sum->to_ms)
         return;
-    for (int p = sum_period_at(sum, start); p < sum->periods && sum->bounds[p] < segment->end_ms;
-         p++) {
-        asking->period = p;
-        rate_segment(sum->book, segment, asking->meter, sum->bounds[p], sum->bounds[p + 1],
-                     take_charge, asking);
-    }
+    asking->period = sum_period_at(sum, start);
+    rate_periods(sum->book, segment, asking->meter, sum->bounds + asking->period,
+                 (size_t)(sum->periods - asking->period), take_charge, asking);
 }
 
 unsigned rates_add(struct usage_sum *sum, const struct segment *segment)

@@ -1,58 +1,5 @@
-/* Money, exact to the nano-unit: by numbers worked out by hand, and by random histories held
- * against a count of every single grain. */
-#include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "api/mem.h"
-#include "controller/rate.h"
-
-enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS, DAY_HOURS = 24 };
-
-/* 2026-11-01T00:00:00Z */
-#define NOVEMBER 1793491200000LL
-#define DAY_MS (DAY_HOURS * (int64_t)HOUR_MS)
-
-/* ---- tools ---- */
-
-struct bill {
-    quantity nanos, used;
-    int64_t keys[16]; /* of the prices, in order; 0: none */
-    int64_t until_ms;
-    size_t count;
-};
-
-static void add_charge(void *ctx, const struct price *price, int64_t from_ms, int64_t to_ms,
-                       quantity used, quantity nanos)
-{
-    struct bill *bill = ctx;
-    assert_true(from_ms < to_ms);
-    if (bill->count)
-        assert_int_equal(from_ms, bill->until_ms);
-    if (!price)
-        assert_true(nanos == 0);
-    if (bill->count < ARRAY_SIZE(bill->keys))
-        bill->keys[bill->count] = price ? price->key : 0;
-    bill->count++;
-    bill->until_ms = to_ms;
-    bill->nanos += nanos;
-    bill->used += used;
-}
-
-static struct bill bill_part(const struct price_book *book, const struct segment *segment,
-                             int meter, int64_t from_ms, int64_t to_ms)
-{
-    struct bill bill = {0};
-    rate_segment(book, segment, meter, from_ms, to_ms, add_charge, &bill);
-    return bill;
-}
+/* Money, exact to the nano-unit, by numbers worked out by hand. */
+#include "tests/unit/rate_bill.h"
 
 static struct bill bill_all(const struct price *prices, size_t count, const struct segment *segment,
                             int meter)
@@ -61,14 +8,6 @@ static struct bill bill_all(const struct price *prices, size_t count, const stru
     struct bill bill = bill_part(book, segment, meter, segment->start_ms, segment->end_ms);
     price_book_free(book);
     return bill;
-}
-
-#define assert_nanos(got, wanted) check_nanos(got, wanted, __LINE__)
-static void check_nanos(quantity got, quantity wanted, int line)
-{
-    if (got != wanted)
-        fail_msg("line %d: %lld nanos (high half %lld), not %lld", line, (long long)got,
-                 (long long)(got >> 64), (long long)wanted);
 }
 
 static struct segment running(int64_t start_ms, int64_t length_ms)
@@ -91,8 +30,6 @@ static struct price by_hour(int64_t nanos)
                           .grain_ms = HOUR_MS,
                           .valid_until_ms = INT64_MAX};
 }
-
-/* ---- by hand ---- */
 
 static void test_rate__a_started_hour_counts_whole(void **state)
 {
@@ -180,16 +117,156 @@ static void test_rate__a_grain_has_the_price_that_is_valid_when_it_starts(void *
     assert_nanos(bill_all(prices, 2, &segment, METER_RUNNING).nanos, 100 + 100 + 7);
 }
 
-static void test_rate__another_grain_counts_from_the_origin_too(void **state)
+/* Two prices of one coin for each second, the second of which follows after `change_ms`. */
+static void one_after_another(struct price prices[2], int64_t grain_ms, int64_t next_grain_ms,
+                              int64_t change_ms)
+{
+    prices[0] = prices[1] = by_hour(3600);
+    prices[0].grain_ms = grain_ms;
+    prices[1].grain_ms = next_grain_ms;
+    prices[1].key = 2;
+    prices[0].valid_until_ms = prices[1].valid_from_ms = NOVEMBER + change_ms;
+}
+
+/* What both ask until so long after the segment began. */
+static void asks_until(const struct price *prices, size_t count, const struct segment *segment,
+                       int64_t length_ms, int64_t first, int64_t second)
+{
+    struct price_book *book = price_book_new(prices, count);
+    struct bill bill =
+        bill_part(book, segment, METER_RUNNING, segment->start_ms, segment->start_ms + length_ms);
+    price_book_free(book);
+    assert_nanos(bill.asked[1], first);
+    assert_nanos(bill.asked[2], second);
+}
+
+static void test_rate__from_the_hour_to_the_second_nothing_is_paid_twice(void **state)
 {
     (void)state;
-    struct price prices[] = {by_hour(3600), by_hour(3600)};
-    prices[1].key = 2;
+    struct price prices[2];
+    struct segment segment = running(NOVEMBER, 4 * HOUR_MS);
+    one_after_another(prices, HOUR_MS, SECOND_MS, 90 * MINUTE_MS);
+    asks_until(prices, 2, &segment, 90 * MINUTE_MS, 7200, 0);
+    asks_until(prices, 2, &segment, 2 * HOUR_MS, 7200, 0);
+    asks_until(prices, 2, &segment, 2 * HOUR_MS + 1, 7200, 1);
+    asks_until(prices, 2, &segment, 4 * HOUR_MS, 7200, 7200);
+}
+
+static void test_rate__from_the_second_to_the_hour_no_time_is_free(void **state)
+{
+    (void)state;
+    struct price prices[2];
+    struct segment segment = running(NOVEMBER, 4 * HOUR_MS);
+    /* The last second goes on for half a second into the new price. */
+    one_after_another(prices, SECOND_MS, HOUR_MS, 30 * MINUTE_MS - 500);
+    asks_until(prices, 2, &segment, 30 * MINUTE_MS - 500, 1800, 0);
+    asks_until(prices, 2, &segment, 30 * MINUTE_MS, 1800, 0);
+    asks_until(prices, 2, &segment, 30 * MINUTE_MS + 1, 1800, 3600);
+    asks_until(prices, 2, &segment, 90 * MINUTE_MS, 1800, 3600);
+    asks_until(prices, 2, &segment, 90 * MINUTE_MS + 1, 1800, 7200);
+}
+
+static void test_rate__the_first_price_counts_from_where_it_begins(void **state)
+{
+    (void)state;
+    struct price price = by_hour(100);
+    struct segment segment = running(NOVEMBER, 4 * HOUR_MS);
+    price.valid_from_ms = NOVEMBER + 20 * MINUTE_MS;
+    price.minimum_ms = 3 * HOUR_MS; /* of what begins under it, which this did not */
+    asks_until(&price, 1, &segment, 20 * MINUTE_MS, 0, 0);
+    asks_until(&price, 1, &segment, 20 * MINUTE_MS + 1, 100, 0);
+    asks_until(&price, 1, &segment, 80 * MINUTE_MS, 100, 0);
+    asks_until(&price, 1, &segment, 80 * MINUTE_MS + 1, 200, 0);
+}
+
+static void test_rate__between_two_prices_only_what_was_started_is_paid(void **state)
+{
+    (void)state;
+    struct price prices[2];
+    struct segment segment = running(NOVEMBER, 8 * HOUR_MS);
+    one_after_another(prices, HOUR_MS, MINUTE_MS, 90 * MINUTE_MS);
+    /* Begins again within the hour that was paid for, and counts from its end. */
+    prices[1].valid_from_ms = NOVEMBER + 110 * MINUTE_MS;
+    asks_until(prices, 2, &segment, 2 * HOUR_MS, 7200, 0);
+    asks_until(prices, 2, &segment, 2 * HOUR_MS + 1, 7200, 60);
+    asks_until(prices, 2, &segment, 3 * HOUR_MS, 7200, 3600);
+    /* Begins later than that, between two minutes, and counts from where it begins. */
+    prices[1].valid_from_ms = NOVEMBER + 3 * HOUR_MS + 100;
+    asks_until(prices, 2, &segment, 3 * HOUR_MS + 100, 7200, 0);
+    asks_until(prices, 2, &segment, 3 * HOUR_MS + 101, 7200, 60);
+    asks_until(prices, 2, &segment, 3 * HOUR_MS + MINUTE_MS + 100, 7200, 60);
+    asks_until(prices, 2, &segment, 3 * HOUR_MS + MINUTE_MS + 101, 7200, 120);
+}
+
+static void test_rate__a_change_within_the_minimum_waits_for_its_end(void **state)
+{
+    (void)state;
+    struct price prices[2];
+    struct segment segment = running(NOVEMBER, 4 * HOUR_MS);
+    one_after_another(prices, MINUTE_MS, SECOND_MS, MINUTE_MS);
+    prices[0].minimum_ms = prices[1].minimum_ms = 10 * MINUTE_MS - 1;
+    asks_until(prices, 2, &segment, 1, 600, 0);
+    asks_until(prices, 2, &segment, 10 * MINUTE_MS, 600, 0);
+    asks_until(prices, 2, &segment, 10 * MINUTE_MS + 1, 600, 1);
+    asks_until(prices, 2, &segment, HOUR_MS, 600, 3000);
+    /* One that begins with the segment asks for its own. */
+    prices[0].valid_until_ms = prices[1].valid_from_ms = NOVEMBER;
+    asks_until(prices, 2, &segment, 1, 0, 600);
+}
+
+static void test_rate__a_price_that_comes_back_goes_on_rounding(void **state)
+{
+    (void)state;
+    struct price prices[3] = {by_hour(1), by_hour(0), by_hour(0)};
+    struct segment segment = running(NOVEMBER, 4 * HOUR_MS);
     prices[0].grain_ms = SECOND_MS;
-    prices[0].valid_until_ms = prices[1].valid_from_ms = NOVEMBER + 30 * MINUTE_MS;
-    struct segment segment = running(NOVEMBER, 2 * HOUR_MS);
-    /* Seconds for half an hour, then the hour that starts an hour after the origin. */
-    assert_nanos(bill_all(prices, 2, &segment, METER_RUNNING).nanos, 1800 + 3600);
+    for (int i = 1; i < 3; i++) {
+        prices[i].key = i + 1;
+        prices[i].project_key = 1;
+        prices[i].grain_ms = MINUTE_MS;
+        prices[i].valid_from_ms = NOVEMBER + i * HOUR_MS - 30 * MINUTE_MS;
+        prices[i].valid_until_ms = prices[i].valid_from_ms + 30 * MINUTE_MS;
+    }
+    /* Half an hour, nothing, half an hour, nothing: one nano for the two together. */
+    asks_until(prices, 3, &segment, 90 * MINUTE_MS - SECOND_MS, 0, 0);
+    asks_until(prices, 3, &segment, 90 * MINUTE_MS, 1, 0);
+    asks_until(prices, 3, &segment, 3 * HOUR_MS - SECOND_MS, 1, 0);
+    asks_until(prices, 3, &segment, 3 * HOUR_MS, 2, 0);
+}
+
+static void test_rate__months_cut_where_prices_change_ask_what_the_whole_does(void **state)
+{
+    (void)state;
+    struct price prices[2];
+    struct segment whole = running(NOVEMBER - 45 * MINUTE_MS, 4 * HOUR_MS);
+    one_after_another(prices, HOUR_MS, SECOND_MS, 0);
+    for (int64_t change = -HOUR_MS; change <= HOUR_MS; change += 5 * MINUTE_MS) {
+        struct segment october = whole, november = whole;
+        october.end_ms = november.start_ms = NOVEMBER;
+        prices[0].valid_until_ms = prices[1].valid_from_ms = NOVEMBER + change;
+        assert_nanos(bill_all(prices, 2, &october, METER_RUNNING).nanos +
+                         bill_all(prices, 2, &november, METER_RUNNING).nanos,
+                     bill_all(prices, 2, &whole, METER_RUNNING).nanos);
+        assert_nanos(bill_all(prices, 2, &whole, METER_RUNNING).nanos, 4 * 3600);
+    }
+}
+
+static void test_rate__each_second_apart_adds_up_over_a_change(void **state)
+{
+    (void)state;
+    struct price prices[2];
+    struct segment segment = running(NOVEMBER, 3 * HOUR_MS);
+    one_after_another(prices, HOUR_MS, SECOND_MS, 90 * MINUTE_MS);
+    struct price_book *book = price_book_new(prices, 2);
+    quantity nanos = 0;
+    for (int64_t at = NOVEMBER; at < segment.end_ms; at += SECOND_MS) {
+        struct bill bill = bill_part(book, &segment, METER_RUNNING, at, at + SECOND_MS);
+        bool hour = at == NOVEMBER || at == NOVEMBER + HOUR_MS;
+        assert_nanos(bill.nanos, hour ? 3600 : at >= NOVEMBER + 2 * HOUR_MS);
+        nanos += bill.nanos;
+    }
+    assert_nanos(nanos, bill_part(book, &segment, METER_RUNNING, 0, INT64_MAX).nanos);
+    price_book_free(book);
 }
 
 static void test_rate__the_minimum_belongs_to_the_price_at_the_origin(void **state)
@@ -418,330 +495,6 @@ static void test_rate__above_the_cap_nothing_is_asked(void **state)
     assert_nanos(free_of_cap[0], 30);
 }
 
-/* ---- by chance ---- */
-
-enum { CASES = 20000, PRICES_MAX = 7 };
-
-struct chance {
-    uint64_t state;
-};
-
-/* splitmix64 */
-static uint64_t roll(struct chance *chance, uint64_t below)
-{
-    uint64_t z = (chance->state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (z ^ (z >> 31)) % below;
-}
-
-struct example {
-    struct price prices[PRICES_MAX];
-    size_t count;
-    struct segment segment;
-    int meter;
-};
-
-/* Moments close to the segment's and to whole grains, so that edges meet. */
-static int64_t roll_moment(struct chance *chance, int64_t around_ms)
-{
-    static const int64_t steps[] = {1, SECOND_MS, MINUTE_MS, HOUR_MS};
-    int64_t step = steps[roll(chance, 4)];
-    return around_ms + step * ((int64_t)roll(chance, 60) - 20);
-}
-
-static struct price roll_price(struct chance *chance, int64_t key, int meter)
-{
-    static const int64_t grains[] = {SECOND_MS, MINUTE_MS, HOUR_MS};
-    static const int64_t ranges[] = {5, 100000, 9000000000000001};
-    struct price price = {.key = key,
-                          .meter = meter,
-                          .project_key = (int64_t)roll(chance, 3),
-                          .flavor_key = (int64_t)roll(chance, 3),
-                          .nanos = (int64_t)roll(chance, (uint64_t)ranges[roll(chance, 3)]),
-                          .grain_ms = meters[meter].counted ? 0 : grains[roll(chance, 3)],
-                          .valid_from_ms = roll_moment(chance, NOVEMBER),
-                          .valid_until_ms = INT64_MAX};
-    if (!meters[meter].counted && roll(chance, 2))
-        price.minimum_ms = (int64_t)roll(chance, 5000) * SECOND_MS;
-    if (roll(chance, 3) == 0)
-        price.valid_from_ms = 0;
-    if (roll(chance, 2))
-        price.valid_until_ms = price.valid_from_ms + (int64_t)roll(chance, 4 * HOUR_MS);
-    return price;
-}
-
-static struct example roll_example(uint64_t seed)
-{
-    struct chance chance = {seed};
-    struct example e = {.count = (size_t)roll(&chance, PRICES_MAX + 1)};
-    do {
-        e.meter = (int)roll(&chance, METER_COUNT);
-    } while (e.meter == METER_GAP);
-    for (size_t i = 0; i < e.count; i++)
-        e.prices[i] = roll_price(&chance, (int64_t)i + 1, e.meter);
-    e.segment = (struct segment){.kind = meters[e.meter].kind,
-                                 .sign = 1,
-                                 .project_key = 1 + (int64_t)roll(&chance, 2),
-                                 .flavor_key = (int64_t)roll(&chance, 3),
-                                 .origin_ms = roll_moment(&chance, NOVEMBER)};
-    e.segment.start_ms = e.segment.origin_ms;
-    if (roll(&chance, 3) == 0)
-        e.segment.start_ms += (int64_t)roll(&chance, 3 * HOUR_MS);
-    e.segment.end_ms = e.segment.start_ms + 1 + (int64_t)roll(&chance, 5 * HOUR_MS);
-    for (int i = 0; i < SEGMENT_AMOUNTS; i++)
-        e.segment.amounts[i] = (int64_t)roll(&chance, i == 0 ? 5 : 1000000);
-    return e;
-}
-
-/* Runs one check on every example, with its book. */
-typedef void example_check(struct chance *chance, struct example *e, const struct price_book *book);
-
-static void each_example(example_check *check)
-{
-    for (uint64_t seed = 1; seed <= CASES; seed++) {
-        struct example e = roll_example(seed);
-        struct chance chance = {seed * 7919};
-        struct price_book *book = price_book_new(e.prices, e.count);
-        check(&chance, &e, book);
-        price_book_free(book);
-    }
-}
-
-static struct bill bill_range(const struct example *e, const struct price_book *book,
-                              int64_t from_ms, int64_t to_ms)
-{
-    return bill_part(book, &e->segment, e->meter, from_ms, to_ms);
-}
-
-/* The rule of precedence, said in the plainest way. */
-static const struct price *plainly_holds(const struct example *e, int64_t at_ms)
-{
-    const struct price *best = NULL;
-    int best_rank = -1;
-    for (size_t i = 0; i < e->count; i++) {
-        const struct price *p = &e->prices[i];
-        if (at_ms < p->valid_from_ms || at_ms >= p->valid_until_ms ||
-            (p->project_key && p->project_key != e->segment.project_key) ||
-            (p->flavor_key && p->flavor_key != e->segment.flavor_key))
-            continue;
-        int rank = 2 * (p->project_key != 0) + (p->flavor_key != 0);
-        if (rank > best_rank || (rank == best_rank && p->valid_from_ms >= best->valid_from_ms)) {
-            best = p;
-            best_rank = rank;
-        }
-    }
-    return best;
-}
-
-static void check_precedence(struct chance *chance, struct example *e,
-                             const struct price_book *book)
-{
-    for (int i = 0; i < 8; i++) {
-        int64_t at =
-                    roll_moment(chance, i % 2 || !e->count ? NOVEMBER : e->prices[0].valid_from_ms),
-                until;
-        const struct price *price =
-            price_find(book, e->meter, e->segment.project_key, e->segment.flavor_key, at, &until);
-        assert_ptr_equal(price, plainly_holds(e, at));
-        assert_true(until > at);
-        assert_ptr_equal(price, plainly_holds(e, until - 1));
-        if (until < INT64_MAX)
-            assert_ptr_not_equal(price, plainly_holds(e, until));
-    }
-}
-
-static void test_rate__the_price_found_is_the_one_of_the_plain_rule(void **state)
-{
-    (void)state;
-    each_example(check_precedence);
-}
-
-/* Every grain of one price that starts before t while it holds, one by one. */
-static quantity count_grains(const struct example *e, const struct price *price, int64_t t_ms)
-{
-    const struct segment *s = &e->segment;
-    quantity grains = 0;
-    for (int64_t k = 0;; k++) {
-        bool at_once = k * price->grain_ms < price->minimum_ms;
-        int64_t at = at_once ? s->origin_ms : s->origin_ms + k * price->grain_ms;
-        if (at >= t_ms)
-            return grains;
-        grains += plainly_holds(e, at) == price;
-    }
-}
-
-static void check_grains(struct chance *chance, struct example *e, const struct price_book *book)
-{
-    const struct meter_def *def = &meters[e->meter];
-    /* Counting takes its time: one example in four, and all with a single price. */
-    if (def->counted || (roll(chance, 4) && e->count > 1))
-        return;
-    quantity wanted = 0, unit = (quantity)def->priced_unit_hi * def->priced_unit_lo;
-    for (size_t i = 0; i < e->count; i++) {
-        const struct price *p = &e->prices[i];
-        quantity by = (quantity)p->nanos * e->segment.amounts[def->amount] * p->grain_ms;
-        wanted += by * count_grains(e, p, e->segment.end_ms) / unit -
-                  by * count_grains(e, p, e->segment.start_ms) / unit;
-    }
-    assert_nanos(bill_range(e, book, e->segment.start_ms, e->segment.end_ms).nanos, wanted);
-}
-
-static void test_rate__closed_forms_agree_with_counting_every_grain(void **state)
-{
-    (void)state;
-    each_example(check_grains);
-}
-
-static void check_parts(struct chance *chance, struct example *e, const struct price_book *book)
-{
-    int64_t start = e->segment.start_ms, end = e->segment.end_ms, at = start - 1;
-    struct bill whole = bill_range(e, book, INT64_MIN, INT64_MAX);
-    quantity nanos = 0, used = 0;
-    while (at < end + 1) {
-        int64_t next = at + 1 + (int64_t)roll(chance, (uint64_t)(end - start) / 2 + 2);
-        struct bill part = bill_range(e, book, at, next);
-        nanos += part.nanos;
-        used += part.used;
-        at = next;
-    }
-    assert_nanos(nanos, whole.nanos);
-    assert_true(used == whole.used);
-    assert_true(used == segment_within(&e->segment, e->meter, start, end));
-}
-
-static void test_rate__parts_add_up_however_a_range_is_cut(void **state)
-{
-    (void)state;
-    each_example(check_parts);
-}
-
-static void check_hours(struct chance *chance, struct example *e, const struct price_book *book)
-{
-    (void)chance;
-    quantity nanos = 0;
-    for (int64_t at = hour_floor(e->segment.start_ms); at < e->segment.end_ms; at += HOUR_MS)
-        nanos += bill_range(e, book, at, at + HOUR_MS).nanos;
-    assert_nanos(nanos, bill_range(e, book, e->segment.start_ms, e->segment.end_ms).nanos);
-}
-
-static void test_rate__hours_sum_to_segments(void **state)
-{
-    (void)state;
-    each_example(check_hours);
-}
-
-static void check_prefixes(struct chance *chance, struct example *e, const struct price_book *book)
-{
-    int64_t start = e->segment.start_ms, at = start;
-    quantity before = 0;
-    while (at < e->segment.end_ms) {
-        at += 1 + (int64_t)roll(chance, HOUR_MS);
-        quantity now = bill_range(e, book, start, at).nanos;
-        assert_true(now >= before);
-        before = now;
-    }
-    /* What is known of it up to some moment is a shorter segment, and asks the same. */
-    struct example known = *e;
-    known.segment.end_ms = start + 1 + (int64_t)roll(chance, (uint64_t)(at - start));
-    if (meters[e->meter].counted || known.segment.end_ms > e->segment.end_ms)
-        return;
-    assert_nanos(bill_range(&known, book, start, INT64_MAX).nanos,
-                 bill_range(e, book, start, known.segment.end_ms).nanos);
-}
-
-static void test_rate__a_prefix_never_exceeds_the_whole(void **state)
-{
-    (void)state;
-    each_example(check_prefixes);
-}
-
-/* A segment cut at the end of a month keeps its origin, and the two rows ask what one would. */
-static void check_months(struct chance *chance, struct example *e, const struct price_book *book)
-{
-    struct example first = *e, second = *e;
-    if (meters[e->meter].counted || e->segment.end_ms - e->segment.start_ms < 2)
-        return;
-    first.segment.end_ms = second.segment.start_ms =
-        e->segment.start_ms + 1 +
-        (int64_t)roll(chance, (uint64_t)(e->segment.end_ms - e->segment.start_ms - 1));
-    assert_nanos(bill_range(&first, book, INT64_MIN, INT64_MAX).nanos +
-                     bill_range(&second, book, INT64_MIN, INT64_MAX).nanos,
-                 bill_range(e, book, INT64_MIN, INT64_MAX).nanos);
-}
-
-static void test_rate__rows_cut_at_the_end_of_a_month_ask_what_one_would(void **state)
-{
-    (void)state;
-    each_example(check_months);
-}
-
-static void check_reversal(struct chance *chance, struct example *e, const struct price_book *book)
-{
-    int64_t from = e->segment.start_ms + (int64_t)roll(chance, HOUR_MS);
-    struct bill bill = bill_range(e, book, from, INT64_MAX);
-    e->segment.sign = -1;
-    struct bill back = bill_range(e, book, from, INT64_MAX);
-    assert_nanos(bill.nanos + back.nanos, 0);
-    assert_true(bill.used + back.used == 0);
-}
-
-static void test_rate__a_reversal_takes_back_exactly_what_was_asked(void **state)
-{
-    (void)state;
-    each_example(check_reversal);
-}
-
-static void check_order(struct chance *chance, struct example *e, const struct price_book *book)
-{
-    struct bill wanted = bill_range(e, book, INT64_MIN, INT64_MAX);
-    struct example other = *e;
-    for (size_t i = other.count; i > 1; i--) {
-        size_t j = (size_t)roll(chance, i);
-        struct price kept = other.prices[j];
-        other.prices[j] = other.prices[i - 1];
-        other.prices[i - 1] = kept;
-    }
-    struct price_book *shuffled = price_book_new(other.prices, other.count);
-    struct bill got = bill_range(&other, shuffled, INT64_MIN, INT64_MAX);
-    price_book_free(shuffled);
-    assert_nanos(got.nanos, wanted.nanos);
-    assert_int_equal(got.count, wanted.count);
-    assert_memory_equal(got.keys, wanted.keys, sizeof(got.keys));
-}
-
-static void test_rate__the_order_of_prices_does_not_matter(void **state)
-{
-    (void)state;
-    each_example(check_order);
-}
-
-static void check_cap(struct chance *chance, struct example *e, const struct price_book *book)
-{
-    enum { PARTS = 6 };
-    quantity parts[PARTS], whole = 0, sum = 0;
-    int64_t at = e->segment.start_ms, step = (e->segment.end_ms - at) / PARTS + 1;
-    for (int i = 0; i < PARTS; i++, at += step)
-        whole += parts[i] = bill_range(e, book, at, at + step).nanos;
-    quantity limit = whole < 4000000000000000000 ? whole : 4000000000000000000;
-    int64_t cap = 1 + (int64_t)roll(chance, (uint64_t)limit * 2 + 1);
-    /* In two goes, as of two pages. */
-    quantity first = parts[0] + parts[1];
-    rate_cap(cap, 0, parts, 2);
-    rate_cap(cap, first, parts + 2, PARTS - 2);
-    for (int i = 0; i < PARTS; i++) {
-        assert_true(parts[i] >= 0);
-        sum += parts[i];
-    }
-    assert_nanos(sum, whole < cap ? whole : cap);
-}
-
-static void test_rate__parts_below_a_cap_add_up_too(void **state)
-{
-    (void)state;
-    each_example(check_cap);
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test(test_rate__##name)
@@ -752,7 +505,14 @@ int main(void)
         TEST(amounts_multiply),
         TEST(the_minimum_is_billed_at_once_and_never_again),
         TEST(a_grain_has_the_price_that_is_valid_when_it_starts),
-        TEST(another_grain_counts_from_the_origin_too),
+        TEST(from_the_hour_to_the_second_nothing_is_paid_twice),
+        TEST(from_the_second_to_the_hour_no_time_is_free),
+        TEST(the_first_price_counts_from_where_it_begins),
+        TEST(between_two_prices_only_what_was_started_is_paid),
+        TEST(a_change_within_the_minimum_waits_for_its_end),
+        TEST(a_price_that_comes_back_goes_on_rounding),
+        TEST(months_cut_where_prices_change_ask_what_the_whole_does),
+        TEST(each_second_apart_adds_up_over_a_change),
         TEST(the_minimum_belongs_to_the_price_at_the_origin),
         TEST(the_most_specific_price_holds),
         TEST(among_equals_the_one_that_began_last_holds_while_it_is_valid),
@@ -765,15 +525,6 @@ int main(void)
         TEST(what_is_taken_back_cancels),
         TEST(the_largest_numbers_fit),
         TEST(above_the_cap_nothing_is_asked),
-        TEST(the_price_found_is_the_one_of_the_plain_rule),
-        TEST(closed_forms_agree_with_counting_every_grain),
-        TEST(parts_add_up_however_a_range_is_cut),
-        TEST(hours_sum_to_segments),
-        TEST(a_prefix_never_exceeds_the_whole),
-        TEST(rows_cut_at_the_end_of_a_month_ask_what_one_would),
-        TEST(a_reversal_takes_back_exactly_what_was_asked),
-        TEST(the_order_of_prices_does_not_matter),
-        TEST(parts_below_a_cap_add_up_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -518,6 +518,22 @@ static void test_usage_api__now_says_what_the_next_hour_costs(void **state)
     stage_close(&stage);
 }
 
+static void test_usage_api__now_does_not_ask_again_for_the_hour_that_is_paid(void **state)
+{
+    struct stage stage;
+    stage_open(&stage, state);
+    world_did(stage.world, 201, "POST", "/v1/prices",
+              "{\"meter\":\"running\",\"nanos\":\"4000000\",\"per\":\"second\"}");
+    usleep(20000);
+    world_settle(stage.host);
+    struct answer auto_answer_json now = world_call(stage.world, 200, "GET", "/v1/usage/now", NULL);
+    world_is(&now, "month_so_far_nanos", "12000000");
+    /* Of the next hour each has paid for all but the seconds that it has run already. */
+    long long next = strtoll(answer_str(&now, "per_hour_nanos"), NULL, 10);
+    assert_in_range(next, 3 * 1111, 3 * 600 * 1111);
+    stage_close(&stage);
+}
+
 static void test_usage_api__refuses_by_name(void **state)
 {
     struct world *world = *state;
@@ -573,6 +589,7 @@ int main(void)
         API(test_usage_api__exports_show_a_gap_and_focus_charges_for_none),
         API(test_usage_api__a_focus_export_holds_every_rule),
         API(test_usage_api__now_says_what_the_next_hour_costs),
+        API(test_usage_api__now_does_not_ask_again_for_the_hour_that_is_paid),
         API(test_usage_api__refuses_by_name),
     };
     return cmocka_run_group_tests_name("usage_query", tests, NULL, NULL);

@@ -203,6 +203,32 @@ static void test_usage_sum__a_started_hour_is_asked_for_where_it_starts(void **s
     price_book_free(book);
 }
 
+static void test_usage_sum__what_an_hour_paid_for_is_not_asked_again_by_the_second(void **state)
+{
+    (void)state;
+    autofree struct taken *taken = taken_new();
+    struct segment segment = running(at("2026-11-01T10:30:00Z"), at("2026-11-01T14:00:00Z"));
+    struct price prices[] = {by_the_hour(3600), by_the_hour(3600)};
+    prices[1].key = 2;
+    prices[1].grain_ms = 1000;
+    prices[0].valid_until_ms = prices[1].valid_from_ms = at("2026-11-01T11:45:00Z");
+    struct price_book *book = price_book_new(prices, 2);
+    struct usage_question question = {.from_ms = at("2026-11-01T10:00:00Z"),
+                                      .to_ms = at("2026-11-01T14:00:00Z"),
+                                      .period = USAGE_HOUR,
+                                      .by = {USAGE_BY_PRICE},
+                                      .by_count = 1,
+                                      .meters = 1U << METER_RUNNING};
+    ask(&question, book, 0, &segment, 1, taken);
+    static const int64_t keys[] = {1, 1, 2, 2, 2}, nanos[] = {3600, 3600, 0, 1800, 3600};
+    assert_int_equal(taken->count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(taken->rows[i].price->key, keys[i]);
+        assert_int_equal(small(taken->rows[i].nanos), nanos[i]);
+    }
+    price_book_free(book);
+}
+
 static void test_usage_sum__a_cap_holds_over_flavors_and_counts_from_the_month(void **state)
 {
     (void)state;
@@ -628,6 +654,7 @@ int main(void)
         cmocka_unit_test(test_usage_sum__a_terabyte_year_does_not_overflow),
         cmocka_unit_test(test_usage_sum__a_correction_is_part_of_the_sum_and_shown),
         cmocka_unit_test(test_usage_sum__a_started_hour_is_asked_for_where_it_starts),
+        cmocka_unit_test(test_usage_sum__what_an_hour_paid_for_is_not_asked_again_by_the_second),
         cmocka_unit_test(test_usage_sum__a_cap_holds_over_flavors_and_counts_from_the_month),
         cmocka_unit_test(test_usage_sum__a_correction_below_a_cap_frees_what_lay_above),
         cmocka_unit_test(test_usage_sum__a_cap_goes_on_behind_another_price),
