@@ -44,7 +44,8 @@ struct spool {
     char *path;
     int fd;
     int64_t bytes;
-    bool unsynced; /* a line that must be on disk before anybody is told of its boot */
+    /* Lines of time since it was opened. */
+    int64_t lines_made, lines_written, lines_synced;
     char incarnation[ID_TEXT_MAX];
     int64_t last, synced, acknowledged;
     struct entry *first, **end;
@@ -359,13 +360,29 @@ int spool_add(struct spool *spool, const struct observation *o, struct err *err)
     return r;
 }
 
+/* With the lock held. On a full disk it is tried again, and meanwhile nobody is told a place that
+ * could be given once more. */
+static void write_line(struct spool *spool)
+{
+    auto_buf struct buf text = {0};
+    auto_err struct err err = {0};
+    if (spool->lines_written == spool->lines_made)
+        return;
+    print_clock(&spool->lines[0], &text);
+    if (append(spool, &text, &err))
+        log_warn("spool.append", "error=\"%s\"", err.msg);
+    else
+        spool->lines_written = spool->lines_made;
+}
+
 int spool_sync(struct spool *spool, struct err *err)
 {
     pthread_mutex_lock(&spool->lock);
     int64_t last = spool->last;
-    bool needed = spool->synced < last || spool->unsynced;
+    write_line(spool);
+    int64_t lines = spool->lines_written;
+    bool needed = spool->synced < last || spool->lines_synced < lines;
     int fd = needed ? dup(spool->fd) : -1;
-    spool->unsynced = false;
     pthread_mutex_unlock(&spool->lock);
     if (!needed)
         return 0;
@@ -375,7 +392,8 @@ int spool_sync(struct spool *spool, struct err *err)
     pthread_mutex_lock(&spool->lock);
     if (r == 0 && last > spool->synced)
         spool->synced = last;
-    spool->unsynced |= r != 0;
+    if (r == 0 && lines > spool->lines_synced)
+        spool->lines_synced = lines;
     pthread_mutex_unlock(&spool->lock);
     return r;
 }
@@ -468,8 +486,6 @@ void spool_noted(struct spool *spool, char epoch[256], int64_t *ret_revision,
 
 int64_t spool_line(struct spool *spool, const char *boot_id, int64_t now_ms)
 {
-    auto_buf struct buf text = {0};
-    auto_err struct err err = {0};
     pthread_mutex_lock(&spool->lock);
     struct line *line = &spool->lines[0];
     int64_t step = now_ms - line->ms;
@@ -482,11 +498,9 @@ int64_t spool_line(struct spool *spool, const char *boot_id, int64_t now_ms)
                      "before it keeps its dates\"",
                      step);
         int64_t next = line->order < now_ms ? now_ms : line->order + 1;
-        spool->unsynced |= !same;
+        spool->lines_made++;
         set_clock(spool, boot_id, now_ms, same ? line->order : next);
-        print_clock(line, &text);
-        if (append(spool, &text, &err))
-            log_warn("spool.append", "error=\"%s\"", err.msg);
+        write_line(spool);
     }
     int64_t ms = line->ms;
     pthread_mutex_unlock(&spool->lock);
@@ -516,7 +530,8 @@ int64_t spool_boot_order(struct spool *spool, const char *boot_id)
 {
     pthread_mutex_lock(&spool->lock);
     const struct line *line = line_of(spool, boot_id);
-    int64_t order = line ? line->order : 0;
+    bool written = line != &spool->lines[0] || spool->lines_written == spool->lines_made;
+    int64_t order = line && written ? line->order : 0;
     pthread_mutex_unlock(&spool->lock);
     return order;
 }

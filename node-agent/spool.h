@@ -44,7 +44,8 @@ int64_t spool_line(struct spool *spool, const char *boot_id, int64_t now_ms);
 /* Also of the boot before; false: not known. */
 bool spool_line_of(struct spool *spool, const char *boot_id, int64_t *ret_ms);
 /* Its place in the order of boots (struct observation); 0: not known. A boot gets it with its
- * first line: higher than that of the boot before, even if the wall clock was set back. */
+ * first line: higher than that of the boot before, even if the wall clock was set back. 0 as long
+ * as that line could not be written. */
 int64_t spool_boot_order(struct spool *spool, const char *boot_id);
 
 /* Not synced: a power cut also ends everything that an old revision could hurt. */

@@ -7,9 +7,11 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -395,6 +397,35 @@ static void test_spool__boots_are_in_order_though_the_clock_goes_back(void **sta
     spool_close(spool);
 }
 
+/* Else the next boot would get the same place. */
+static void test_spool__a_place_that_could_not_be_written_is_not_told(void **state)
+{
+    (void)state;
+    auto_err struct err err = {0};
+    struct rlimit old, full;
+    struct stat now;
+    struct spool *spool = reopen(NULL);
+    spool_line(spool, "boot-1", 1000000);
+    assert_int_equal(spool_sync(spool, &err), 0);
+    log_set_level(LOG_ERROR + 1);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(stat(path, &now), 0);
+    getrlimit(RLIMIT_FSIZE, &old);
+    full = old;
+    full.rlim_cur = (rlim_t)now.st_size;
+    setrlimit(RLIMIT_FSIZE, &full);
+    spool_line(spool, "boot-2", 500000);
+    assert_int_equal(spool_boot_order(spool, "boot-2"), 0);
+    assert_int_equal(spool_boot_order(spool, "boot-1"), 1000000);
+    setrlimit(RLIMIT_FSIZE, &old);
+    assert_int_equal(spool_sync(spool, &err), 0);
+    assert_int_equal(spool_boot_order(spool, "boot-2"), 1000001);
+    spool = reopen(spool);
+    spool_line(spool, "boot-3", 400000);
+    assert_int_equal(spool_boot_order(spool, "boot-3"), 1000002);
+    spool_close(spool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +444,7 @@ int main(void)
         TEST(test_spool__says_when_a_batch_is_not_all),
         TEST(test_spool__evidence_of_a_boot_lies_on_one_line),
         TEST(test_spool__boots_are_in_order_though_the_clock_goes_back),
+        TEST(test_spool__a_place_that_could_not_be_written_is_not_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
