@@ -11,8 +11,9 @@ const char *const format_names[] = {"raw", "qcow2", NULL};
 const char *const role_names[] = {"reader", "member", "admin", "node", "join", NULL};
 const char *const operation_state_names[] = {"running", "done", "failed", NULL};
 const char *const virt_names[] = {"auto", "kvm", "qemu", NULL};
-const char *const observation_names[] = {"started", "stopped", "allocated", "gone",   "counted",
-                                         "seen",    "deleted", "clock",     "booted", NULL};
+const char *const observation_names[] = {"started", "stopped", "allocated", "gone",
+                                         "counted", "seen",    "deleted",   "clock",
+                                         "booted",  "priced",  NULL};
 
 int name_index(const char *const *names, const char *name)
 {

@@ -56,6 +56,7 @@ enum observation_kind {
     OBS_DELETED, /* delete was accepted, in its host's time */
     OBS_CLOCK,   /* an operator said what the wall clock of a boot was */
     OBS_BOOTED,  /* its first report came: its place in the order of boots, which holds */
+    OBS_PRICED,  /* a price was set or ended: a number that stands for its terms */
 };
 extern const char *const observation_names[];
 

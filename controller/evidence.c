@@ -309,6 +309,21 @@ int evidence_taken_over(struct tx *tx, int64_t node_key, const struct node_repor
     return witness_report(tx, node_key, kind, report, seen, err);
 }
 
+int evidence_priced(struct tx *tx, const char *price_id, int64_t terms, struct err *err)
+{
+    char boot_id[BOOT_ID_MAX];
+    clock_boot_id(boot_id);
+    return evidence_witness(tx,
+                            &(struct witnessed){.kind = OBS_PRICED,
+                                                .boot_id = boot_id,
+                                                .boot_order = own_order(tx),
+                                                .resource_id = price_id,
+                                                .boottime_ms = clock_boottime_ms(),
+                                                .wall_ms = tx_utc(tx),
+                                                .bytes = terms},
+                            err);
+}
+
 int evidence_image(struct tx *tx, const char *image_id, int kind, int64_t bytes, struct err *err)
 {
     char boot_id[BOOT_ID_MAX];

@@ -61,6 +61,8 @@ int evidence_taken_over(struct tx *tx, int64_t node_key, const struct node_repor
  * by now. Should word of when come later, that counts. */
 int evidence_ended(struct tx *tx, int64_t node_key, const struct node_report *report,
                    const struct observed_instance *seen, struct err *err);
+/* A price is on these terms from now on (price_terms()). */
+int evidence_priced(struct tx *tx, const char *price_id, int64_t terms, struct err *err);
 /* Our own machine has, or no longer has, so many bytes of it. */
 int evidence_image(struct tx *tx, const char *image_id, int kind, int64_t bytes, struct err *err);
 

@@ -183,7 +183,7 @@ static int check_ends(struct verify *v, struct err *err)
     if (rc < 0 || check_end(v, "segment", v->segment_key, err) != 0 ||
         verify_open_rows(v, err) != 0 || verify_observations(v, INT64_MAX, err) != 0)
         return -1;
-    return check_end(v, "observation", v->observation_key, err);
+    return check_end(v, "observation", v->observation_key, err) == 0 ? verify_prices(v, err) : -1;
 }
 
 /* ---- all ---- */

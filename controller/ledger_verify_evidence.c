@@ -8,6 +8,7 @@
 #include "controller/db.h"
 #include "controller/evidence.h"
 #include "controller/ledger_verify_internal.h"
+#include "controller/price.h"
 
 static bool same_hash(struct stmt *stmt, int column, const uint8_t hash[SHA256_BYTES])
 {
@@ -83,7 +84,7 @@ int verify_observations(struct verify *v, int64_t to_key, struct err *err)
         "SELECT key, node_key, boot_id, incarnation, sequence, kind, resource_id, run, cause,"
         " noticed, boottime_ms, wall_ms, vcpus, memory_mib, disk_gib, flavor_key, bytes,"
         " cpu_ns, ingress_bytes, egress_bytes, received_ms, boot_order, chain,"
-        " kind BETWEEN 0 AND 8 AND noticed IN (0, 1) AND cause BETWEEN 0 AND 1000"
+        " kind BETWEEN 0 AND 9 AND noticed IN (0, 1) AND cause BETWEEN 0 AND 1000"
         " AND coalesce(node_key, 1) <> 0 AND coalesce(flavor_key, 1) <> 0"
         " AND instr(boot_id || incarnation || resource_id, char(0)) = 0"
         " FROM observation WHERE key > ? AND key <= ? ORDER BY key");
@@ -92,4 +93,44 @@ int verify_observations(struct verify *v, int64_t to_key, struct err *err)
     while (!v->verdict->difference[0] && (rc = stmt_step(stmt, err)) == 1)
         check_row(v, stmt);
     return rc < 0 ? -1 : 0;
+}
+
+/* 1: it is as it was set, or ended, last; 0: not; -1. */
+static int is_as_set(struct verify *v, int64_t key, const char *id, struct err *err)
+{
+    int64_t terms;
+    auto_stmt struct stmt *stmt =
+        db_stmt(v->db, "SELECT bytes FROM observation WHERE resource_id = ? AND kind = 9"
+                       " ORDER BY key DESC LIMIT 1");
+    stmt_bind(stmt, "t", id);
+    int rc = stmt_step(stmt, err);
+    if (rc < 0 || price_terms(v->db, key, &terms, err) != 0)
+        return -1;
+    return rc == 1 && stmt_i64(stmt, 0) == terms;
+}
+
+static int find_missing_price(struct verify *v, struct err *err)
+{
+    auto_stmt struct stmt *stmt =
+        db_stmt(v->db, "SELECT o.resource_id FROM observation o WHERE o.kind = 9 AND NOT EXISTS"
+                       " (SELECT 1 FROM price p WHERE p.id = o.resource_id) LIMIT 1");
+    int rc = stmt_step(stmt, err);
+    if (rc == 1)
+        verify_differs(v, "price %s is missing", stmt_text(stmt, 0));
+    return rc < 0 ? -1 : 0;
+}
+
+int verify_prices(struct verify *v, struct err *err)
+{
+    auto_stmt struct stmt *stmt = db_stmt(v->db, "SELECT key, id FROM price ORDER BY key");
+    int rc;
+    while ((rc = stmt_step(stmt, err)) == 1) {
+        int same = is_as_set(v, stmt_i64(stmt, 0), stmt_text(stmt, 1), err);
+        if (same < 0)
+            return -1;
+        if (!same)
+            verify_differs(v, "price %s: it is not on the terms on which it was set",
+                           stmt_text(stmt, 1));
+    }
+    return rc < 0 ? -1 : find_missing_price(v, err);
 }

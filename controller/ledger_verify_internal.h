@@ -54,6 +54,8 @@ struct books verify_books(struct verify *v);
 int verify_observations(struct verify *v, int64_t to_key, struct err *err);
 /* Holds what the evidence says against the row that is stored, and takes it as said. */
 int verify_change(struct verify *v, const struct change *change, int64_t seal_key, struct err *err);
+/* Prices, against what was witnessed of them. */
+int verify_prices(struct verify *v, struct err *err);
 /* The rows that no seal has closed. */
 int verify_open_rows(struct verify *v, struct err *err);
 

@@ -37,6 +37,8 @@ int price_insert(struct tx *tx, const struct price *price, int64_t *ret_key, str
 int price_read(struct db *db, int64_t key, struct price *ret_price, struct err *err);
 /* ended_ms 0: withdrawn. */
 int price_stop(struct tx *tx, int64_t key, int64_t ended_ms, struct err *err);
+/* A number that stands for all that a bill takes from a price (of SHA-256, 63 bits). */
+int price_terms(struct db *db, int64_t key, int64_t *ret_terms, struct err *err);
 /* The end of what is past: now, or where the ledger is sealed, should that be later. */
 int price_past(struct tx *tx, int64_t *ret_ms, struct err *err);
 int price_show_row(struct db *db, int64_t key, struct json_writer *w, int64_t *ret_revision,

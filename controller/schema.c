@@ -233,10 +233,11 @@ static const char *const migrations[] = {
     /* Without the samples of counters (kind 4), which are most of all there is. */
     "CREATE INDEX observation_fact ON observation(resource_id, key)"
     "  WHERE resource_id <> '' AND kind <> 4;"
-    /* Kinds 0 to 4 are the hosts' own, 5 is seen, 6 deleted, 7 clock, 8 booted (enum
+    /* Kinds 0 to 4 are the hosts' own, 5 is seen, 6 deleted, 7 clock, 8 booted, 9 priced (enum
      * observation_kind). */
     "CREATE INDEX observation_line ON observation(node_key, boot_id, boottime_ms)"
     "  WHERE kind <= 4;"
+    "CREATE INDEX observation_priced ON observation(resource_id, key) WHERE kind = 9;"
     "CREATE INDEX observation_booted ON observation(node_key, boot_id, key) WHERE kind = 8;"
     "CREATE INDEX observation_order ON observation(node_key, boot_id, boot_order)"
     "  WHERE kind <> 4 AND kind <> 5 AND boot_order > 0;"

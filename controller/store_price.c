@@ -1,11 +1,14 @@
 /* Rows of prices. Nothing of a row changes but its end, once; triggers see to it. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/buf.h"
 #include "api/err.h"
+#include "api/id.h"
 #include "api/json.h"
 #include "api/mem.h"
 #include "controller/db.h"
+#include "controller/evidence.h"
 #include "controller/price.h"
 #include "controller/vouch.h"
 #include "controller/writer.h"
@@ -47,6 +50,36 @@ int price_past(struct tx *tx, int64_t *ret_ms, struct err *err)
 
 /* ---- changes ---- */
 
+int price_terms(struct db *db, int64_t key, int64_t *ret_terms, struct err *err)
+{
+    auto_stmt struct stmt *stmt = db_stmt(
+        db, "SELECT key || ' ' || id || ' ' || meter || ' ' || coalesce(project_key, '-') || ' ' ||"
+            " coalesce(flavor_key, '-') || ' ' || nanos || ' ' || coalesce(grain_ms, '-') || ' ' ||"
+            " minimum_ms || ' ' || coalesce(monthly_cap_nanos, '-') || ' ' || valid_from_ms ||"
+            " ' ' || coalesce(valid_until_ms, '-') || ' ' || coalesce(ended_ms, '-') || ' ' ||"
+            " coalesce(deleted_ms, '-') FROM price WHERE key = ?");
+    uint8_t hash[SHA256_BYTES];
+    uint64_t number;
+    stmt_bind(stmt, "i", key);
+    int rc = stmt_step(stmt, err);
+    if (rc != 1)
+        return rc < 0 ? -1 : noun_missing(err, ACCESS_PRICE);
+    const char *terms = stmt_text(stmt, 0);
+    sha256(terms ? terms : "", terms ? strlen(terms) : 0, hash);
+    memcpy(&number, hash, sizeof(number));
+    *ret_terms = (int64_t)(number >> 1);
+    return 0;
+}
+
+/* So that whoever verifies a bill can tell that its prices are those that were set. */
+static int witness(struct tx *tx, const char *id, int64_t key, struct err *err)
+{
+    int64_t terms;
+    if (price_terms(tx->db, key, &terms, err) != 0)
+        return -1;
+    return evidence_priced(tx, id, terms, err);
+}
+
 static int64_t tell(struct tx *tx, const struct price *price, const char *what)
 {
     return tx_event(tx, &(struct event_row){.project_key = price->project_key,
@@ -74,7 +107,7 @@ int price_insert(struct tx *tx, const struct price *price, int64_t *ret_key, str
     if (stmt_run(stmt, err) != 0)
         return -1;
     *ret_key = db_last_key(tx->db);
-    return 0;
+    return witness(tx, price->id, *ret_key, err);
 }
 
 int price_stop(struct tx *tx, int64_t key, int64_t ended_ms, struct err *err)
@@ -89,7 +122,9 @@ int price_stop(struct tx *tx, int64_t key, int64_t ended_ms, struct err *err)
     auto_stmt struct stmt *stmt = db_stmt(
         tx->db, "UPDATE price SET ended_ms = ?, deleted_ms = ?, revision = ? WHERE key = ?");
     stmt_bind(stmt, "zzii", ended_ms, ended_ms ? (int64_t)0 : tx_utc(tx), revision, key);
-    return stmt_run(stmt, err);
+    if (stmt_run(stmt, err) != 0)
+        return -1;
+    return witness(tx, price.id, key, err);
 }
 
 /* ---- for rating ---- */

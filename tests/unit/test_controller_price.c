@@ -339,6 +339,36 @@ static void test_price__ends_now_and_goes_on_being_shown(void **state)
     world_see(world, path, "valid_until", answer_str(&shown, "valid_until"));
 }
 
+/* What a bill is worked out from is as much part of it as what was used. */
+static void test_price__verification_names_one_that_was_changed_behind_our_back(void **state)
+{
+    struct world *world = *state;
+    autofree char *ended = make(world, plain_body), *holds = make(world, plain_body);
+    world_did(world, 204, "DELETE", ended, NULL);
+    static const char *const changes[][2] = {
+        {"UPDATE price SET nanos = nanos + 1 WHERE key = 1",
+         "UPDATE price SET nanos = nanos - 1 WHERE key = 1"},
+        {"UPDATE price SET ended_ms = ended_ms + 1 WHERE key = 1",
+         "UPDATE price SET ended_ms = ended_ms - 1 WHERE key = 1"},
+        {"UPDATE price SET ended_ms = valid_from_ms + 1 WHERE key = 2",
+         "UPDATE price SET ended_ms = NULL WHERE key = 2"},
+        {"UPDATE price SET minimum_ms = 1000 WHERE key = 2",
+         "UPDATE price SET minimum_ms = 0 WHERE key = 2"},
+        {"UPDATE price SET id = 'x' WHERE key = 2", NULL}};
+    world_number(world, "DROP TRIGGER price_only_ends");
+    for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+        struct answer auto_answer_json good =
+            world_call(world, 200, "POST", "/v1/usage/verify", "{}");
+        assert_null(answer_str(&good, "difference"));
+        world_number(world, changes[i][0]);
+        struct answer auto_answer_json bad =
+            world_call(world, 200, "POST", "/v1/usage/verify", "{}");
+        assert_memory_equal(answer_str(&bad, "difference"), "price ", 6);
+        if (changes[i][1])
+            world_number(world, changes[i][1]);
+    }
+}
+
 static void test_price__one_that_has_not_begun_is_withdrawn(void **state)
 {
     struct world *world = *state;
@@ -542,6 +572,7 @@ int main(void)
         TEST(price__lists_come_in_pages),
         TEST(price__its_events_tell_those_whom_it_is_for),
         TEST(price__ends_now_and_goes_on_being_shown),
+        TEST(price__verification_names_one_that_was_changed_behind_our_back),
         TEST(price__one_that_has_not_begun_is_withdrawn),
         TEST(price__one_with_a_planned_end_may_end_before),
         TEST(price__the_database_itself_keeps_the_past),
