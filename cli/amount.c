@@ -7,8 +7,10 @@
 #include "api/buf.h"
 #include "api/err.h"
 #include "api/json.h"
+#include "api/mem.h"
 
 enum { DIGITS_MAX = 36, NANOS = 1000 * 1000 * 1000 };
+enum { DECIMALS_MIN = 3, DECIMALS_MAX = 9, DIGITS_SHOWN = 1000 /* the least of four */ };
 
 bool amount_parse(const char *text, amount *ret)
 {
@@ -71,20 +73,72 @@ static const struct {
     {"ns", "CPU h", HOUR_MS, 1000 * 1000},
 };
 
-void amount_put_quantity(amount quantity, const char *unit, struct buf *out)
+static size_t find_unit(const char *unit)
 {
-    size_t i = 0, count = sizeof(units) / sizeof(units[0]);
-    while (i < count && strcmp(units[i].unit, unit) != 0)
+    size_t i = 0;
+    while (i < ARRAY_SIZE(units) && strcmp(units[i].unit, unit) != 0)
         i++;
-    put_sign(&quantity, out);
-    if (i == count) {
-        put_whole(quantity, out);
-        buf_printf(out, " %s", unit);
+    return i;
+}
+
+const char *amount_shown_unit(const char *unit)
+{
+    size_t i = find_unit(unit);
+    return i < ARRAY_SIZE(units) ? units[i].shown : unit;
+}
+
+/* The fraction as a whole number of its last decimal. */
+static amount scaled(amount rest, amount one, int decimals)
+{
+    amount power = 1;
+    for (int i = 0; i < decimals; i++)
+        power *= 10;
+    return (rest * power + one / 2) / one;
+}
+
+/* Four digits of what is less than one; no zeros at the end. */
+static int fraction_decimals(amount quantity, amount one)
+{
+    int decimals = DECIMALS_MIN;
+    if (quantity >= one)
+        return decimals;
+    while (decimals < DECIMALS_MAX && scaled(quantity, one, decimals) < DIGITS_SHOWN)
+        decimals++;
+    while (decimals > DECIMALS_MIN && scaled(quantity, one, decimals) % 10 == 0)
+        decimals--;
+    return decimals;
+}
+
+void amount_put_rounded(amount quantity, amount one, struct buf *out)
+{
+    amount magnitude = quantity < 0 ? -quantity : quantity;
+    int decimals = fraction_decimals(magnitude, one);
+    amount whole = magnitude / one, rest = scaled(magnitude % one, one, decimals);
+    amount full = scaled(1, 1, decimals);
+    char fraction[16];
+    whole += rest / full;
+    snprintf(fraction, sizeof(fraction), "%0*d", decimals, (int)(rest % full));
+    if (quantity < 0 && (whole || rest))
+        buf_putc(out, '-');
+    put_whole(whole, out);
+    buf_printf(out, ".%s", fraction);
+}
+
+void amount_put_number(amount quantity, const char *unit, struct buf *out)
+{
+    size_t i = find_unit(unit);
+    if (i < ARRAY_SIZE(units)) {
+        amount_put_rounded(quantity, (amount)units[i].high * units[i].low, out);
         return;
     }
-    amount one = (amount)units[i].high * units[i].low;
-    put_whole(quantity / one, out);
-    buf_printf(out, ".%03d %s", (int)(quantity % one * 1000 / one), units[i].shown);
+    put_sign(&quantity, out);
+    put_whole(quantity, out);
+}
+
+void amount_put_quantity(amount quantity, const char *unit, struct buf *out)
+{
+    amount_put_number(quantity, unit, out);
+    buf_printf(out, " %s", amount_shown_unit(unit));
 }
 
 int money_decimals(amount nanos)

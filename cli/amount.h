@@ -1,5 +1,5 @@
 /* Quantities and money as text. Both are integers of the API, as decimal strings; what people
- * read is made of them by whole numbers alone and rounded toward nothing. */
+ * read is made of them by whole numbers alone. Quantities are rounded, money never is. */
 #ifndef MINICLOUD_CLI_AMOUNT_H
 #define MINICLOUD_CLI_AMOUNT_H
 
@@ -18,9 +18,15 @@ bool amount_parse(const char *text, amount *ret);
 /* A decimal string or a number of the API; false for anything else, NULL included. */
 bool amount_of(const struct json *node, amount *ret);
 
-/* "1.250 h", "3.000 vCPU h", "0.512 GiB h", "1.500 GB": units of meters in those that people
+/* How many times `one` it is, rounded half up: to three decimals, and where it is less than one
+ * of them to four digits, in nine decimals at most. One is at most 2^90. */
+void amount_put_rounded(amount quantity, amount one, struct buf *out);
+/* "1.250 h", "3.000 vCPU h", "0.02197 GiB h", "1.500 GB": units of meters in those that people
  * and prices count in. An unknown unit stays as it is. */
 void amount_put_quantity(amount quantity, const char *unit, struct buf *out);
+/* The same in two: "1.250" and "h". */
+void amount_put_number(amount quantity, const char *unit, struct buf *out);
+const char *amount_shown_unit(const char *unit);
 
 enum { MONEY_DECIMALS_MIN = 4, MONEY_DECIMALS_MAX = 9 };
 /* How many decimals it takes to say so many nano-units exactly; at least MONEY_DECIMALS_MIN. */

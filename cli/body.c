@@ -86,6 +86,8 @@ static int put_option(const struct body *body, const struct given *given, struct
         return 0;
     case OPTION_TIME: {
         char text[CLOCK_TEXT_MAX];
+        if (option->fixed && strcmp(given->text, option->fixed) == 0)
+            return 0;
         clock_format(given->number, text);
         json_put_str(w, member, text);
         return 0;

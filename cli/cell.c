@@ -10,6 +10,8 @@
 #include "api/json.h"
 #include "api/mem.h"
 #include "cli/amount.h"
+#include "cli/derived.h"
+#include "cli/moment.h"
 
 void cell_age(int64_t age_ms, struct buf *out)
 {
@@ -61,15 +63,28 @@ static bool number_of(const struct json *node, int64_t *ret)
     return *text && !*end;
 }
 
-static void put_time(const struct json *node, enum cell_style style, int64_t now_ms,
-                     struct buf *out)
+static void put_time(const struct column *column, const struct json *node, enum cell_style style,
+                     int64_t now_ms, struct buf *out)
 {
     int64_t wall_ms;
     const char *text = json_str(node);
-    if (style == CELL_PEOPLE && text && clock_parse(text, &wall_ms) == 0)
+    bool told = style == CELL_PEOPLE && text && clock_parse(text, &wall_ms) == 0;
+    if (told && column->type == CELL_DATE)
+        moment_put_short(wall_ms, out);
+    else if (told)
         cell_age(now_ms - wall_ms, out);
     else if (text)
         buf_puts(out, text);
+}
+
+/* Enough to tell one from the others. */
+static void put_hash(const struct json *node, enum cell_style style, struct buf *out)
+{
+    enum { SHOWN = 16 };
+    const char *text = json_str(node);
+    bool is_short = style == CELL_PEOPLE && text && strlen(text) > SHOWN;
+    if (text)
+        buf_printf(out, "%.*s%s", is_short ? SHOWN : INT_MAX, text, is_short ? "..." : "");
 }
 
 static void put_text(const struct json *node, enum cell_style style, struct buf *out)
@@ -88,25 +103,44 @@ static void put_text(const struct json *node, enum cell_style style, struct buf 
         json_print(node, false, out);
 }
 
+static void put_seconds(int64_t ns, struct buf *out)
+{
+    amount_put_rounded(ns, 1000 * 1000 * 1000, out);
+    buf_putc(out, 's');
+}
+
+static void put_size(enum cell_type type, int64_t number, struct buf *out)
+{
+    if (type == CELL_MIB)
+        put_mib(number, out);
+    else if (type == CELL_GIB)
+        buf_printf(out, "%" PRId64 "G", number);
+    else if (type == CELL_SECONDS)
+        buf_printf(out, "%" PRId64 "s", number);
+    else if (type == CELL_NANOSECONDS)
+        put_seconds(number, out);
+    else
+        cell_bytes(number, out);
+}
+
 static void put_value(const struct column *column, const struct json *node, enum cell_style style,
                       int64_t now_ms, struct buf *out)
 {
     int64_t number;
     amount nanos;
-    bool is_size =
-        column->type == CELL_MIB || column->type == CELL_GIB || column->type == CELL_BYTES;
-    if (column->type == CELL_TIME)
-        put_time(node, style, now_ms, out);
-    else if (column->type == CELL_MONEY && amount_of(node, &nanos))
+    enum cell_type type = column->type;
+    bool is_size = type == CELL_MIB || type == CELL_GIB || type == CELL_BYTES ||
+                   type == CELL_SECONDS || type == CELL_NANOSECONDS;
+    if (type == CELL_TIME || type == CELL_DATE)
+        put_time(column, node, style, now_ms, out);
+    else if (type == CELL_HASH)
+        put_hash(node, style, out);
+    else if (type == CELL_MONEY && amount_of(node, &nanos))
         money_put(nanos, money_decimals(nanos), out);
     else if (!is_size || style == CELL_PLAIN || !number_of(node, &number))
         put_text(node, style, out);
-    else if (column->type == CELL_MIB)
-        put_mib(number, out);
-    else if (column->type == CELL_GIB)
-        buf_printf(out, "%" PRId64 "G", number);
     else
-        cell_bytes(number, out);
+        put_size(type, number, out);
 }
 
 /* Follows the dots; an array gives what all its items give, joined by commas. */
@@ -140,7 +174,11 @@ void cell_put(const struct column *column, const struct json *object, enum cell_
               int64_t now_ms, struct buf *out)
 {
     size_t before = out->len;
-    walk(column, object, column->path, style, now_ms, out);
+    derived_put *derived = derived_find(column->type);
+    if (derived)
+        derived(column, object, style, now_ms, out);
+    else
+        walk(column, object, column->path, style, now_ms, out);
     if (out->len == before && style != CELL_PLAIN)
         buf_putc(out, '-');
 }

@@ -54,7 +54,7 @@ int cli_ask(struct cli *cli, const struct args *args, const char *question, stru
         return 0;
     if (!screen->in_tty || !screen->err_tty)
         return err_set(err, ERR_USAGE,
-                       "something would be lost and there is no terminal to ask on. Try: --yes");
+                       "it must be confirmed, and there is no terminal to ask on. Try: --yes");
     fprintf(screen->err, "%s [y/N] ", question);
     fflush(screen->err);
     char answer[16] = "";

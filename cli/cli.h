@@ -32,7 +32,7 @@ int cli_connect(struct cli *cli, struct err *err);
 /* Prints one error line about `target` (NULL: about the command itself): what, why, what
  * to try; keeps the exit code of the first; clears `err`. */
 void cli_fail(struct cli *cli, const char *target, struct err *err);
-/* Asks before something is lost, on a terminal; without one --yes is needed. */
+/* Asks before what cannot be undone, on a terminal; without one --yes is needed. */
 int cli_confirm(struct cli *cli, const struct args *args, struct err *err);
 /* The same with a question of one's own. */
 int cli_ask(struct cli *cli, const struct args *args, const char *question, struct err *err);

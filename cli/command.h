@@ -42,10 +42,13 @@ struct option {
     const char *value;          /* what help calls the value; NULL for flags */
     const char *help;           /* fits beside the name in 80 columns */
     const char *member;         /* of the body or the query; NULL: the name */
-    const char *fixed;          /* a flag's JSON text in the body; NULL: true */
+    const char *fixed;          /* a flag's JSON text in the body (NULL: true); a time's word
+                                   that is not sent, being what holds without it */
     const char *const *choices; /* ended by NULL */
     const char *noun;           /* whose names complete the value */
-    int64_t min, max, unit;
+    int64_t min, max;
+    int64_t unit;  /* of a size: bytes; of a time: ms to which what counts from now is rounded */
+    bool round_up; /* a time: up rather than down */
 };
 
 enum verb_flags {
@@ -80,17 +83,33 @@ struct verb {
 
 enum cell_type {
     CELL_TEXT, /* strings, numbers, yes/no; arrays joined by commas; objects as k=v */
-    CELL_TIME, /* an age in tables */
+    CELL_TIME, /* of what is past: an age in tables */
     CELL_MIB,
     CELL_GIB,
     CELL_BYTES,
     CELL_MONEY, /* nano-units, as a decimal amount in tables and CSV */
+    CELL_DATE,  /* a time to the second in tables; for what may lie ahead */
+    CELL_HASH,  /* its first digits in tables, unless --columns asks for it */
+    CELL_SECONDS,
+    CELL_NANOSECONDS,
+    /* Of several members of one object (derived.h); the path is that of the one that must be
+     * there. */
+    CELL_SUM, /* CELL_MONEY with the object's currency */
+    CELL_PRICE,
+    CELL_PRICE_GRAIN,
+    CELL_PRICE_STATE,
+    CELL_SEGMENT,
+    CELL_SEGMENT_NOTE,
+    CELL_SEGMENT_PROOF,
 };
 
 enum column_flags {
-    COLUMN_LIST = 1,  /* in lists unless --columns says otherwise */
-    COLUMN_SHOW = 2,  /* where one thing is shown, a line per column */
-    COLUMN_RIGHT = 4, /* numbers */
+    COLUMN_TABLE = 1,   /* in tables of many, unless --columns says otherwise */
+    COLUMN_CSV = 2,     /* in CSV of many, likewise */
+    COLUMN_SHOW = 4,    /* where one thing is shown, a line per column */
+    COLUMN_RIGHT = 8,   /* numbers */
+    COLUMN_YIELDS = 16, /* people's texts, which are cut where a table is too wide */
+    COLUMN_LIST = COLUMN_TABLE | COLUMN_CSV,
     COLUMN_BOTH = COLUMN_LIST | COLUMN_SHOW,
 };
 

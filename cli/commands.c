@@ -10,6 +10,7 @@
 
 #define MIB (1LL << 20)
 #define GIB (1LL << 30)
+#define HOUR_MS (3600LL * 1000)
 
 /* clang-format off */
 
@@ -201,20 +202,22 @@ static const char *const meter_names[] = {"running", "running_vcpu", "running_me
 static const char *const export_formats[] = {"csv", "jsonl", "focus", NULL};
 static const char *const price_grains[] = {"hour", "minute", "second", NULL};
 static const char *const clock_choices[] = {"keep", "take", "controller", NULL};
-#define OPT_START {.name = "start", .type = OPTION_TIME, .place = PLACE_QUERY, .value = "TIME", .help = "from then on (default: this month's first day)"}
-#define OPT_END {.name = "end", .type = OPTION_TIME, .place = PLACE_QUERY, .value = "TIME", .help = "until just before then (default: now)"}
+#define RANGE_OPTIONS(unit_ms) \
+    {.name = "start", .type = OPTION_TIME, .place = PLACE_QUERY, .value = "TIME", .help = "from then on (default: first of the end's month)", .unit = unit_ms}, \
+    {.name = "end", .type = OPTION_TIME, .place = PLACE_QUERY, .value = "TIME", .help = "until just before then (default: now)", .unit = unit_ms, .round_up = true}
 #define TIME_NOTES "A TIME is 2026-11-01T10:00:00Z, or a day such as 2026-11-01 or a month such as\n2026-11, which mean their first moment in UTC; or -24h or -7d, which count back\nfrom now; or now, today, yesterday, or month (this one's first moment)."
-static const struct option segment_options[] = {OPT_START, OPT_END, {0}};
+#define RANGE_NOTES "Without --start it begins on the first of the month in which it ends, or of this\nmonth where that is earlier; without --end it ends now.\n\n" TIME_NOTES
+static const struct option segment_options[] = {RANGE_OPTIONS(0), {0}};
 static const struct option usage_show_options[] = {
-    OPT_START, OPT_END,
+    RANGE_OPTIONS(0),
     {.name = "granularity", .type = OPTION_CHOICE, .place = PLACE_QUERY, .value = "PERIOD", .help = "a row per hour, day or month (default: total)", .choices = period_names},
-    {.name = "group-by", .type = OPTION_LIST, .place = PLACE_QUERY, .member = "group_by", .value = "A,B,C", .help = "project, instance, flavor, node or label:NAME", .choices = usage_keys},
+    {.name = "group-by", .type = OPTION_LIST, .place = PLACE_QUERY, .member = "group_by", .value = "A,B,C", .help = "project, instance, flavor, meter, node, label:NAME", .choices = usage_keys},
     {.name = "meter", .type = OPTION_LIST, .place = PLACE_QUERY, .value = "A,B,C", .help = "only these, such as running,network_egress", .choices = meter_names},
     {.name = "chart", .type = OPTION_FLAG, .help = "draw the cost of each hour or day as a bar"},
     {0}};
 static const struct option export_options[] = {
     {.name = "format", .type = OPTION_CHOICE, .place = PLACE_QUERY, .required = true, .value = "FORMAT", .help = "csv, jsonl or focus (FOCUS 1.2)", .choices = export_formats},
-    OPT_START, OPT_END,
+    RANGE_OPTIONS(HOUR_MS),
     {.name = "output", .letter = 'o', .type = OPTION_FILE, .value = "FILE", .help = "write it there (default: standard output)"},
     {0}};
 static const struct option verify_options[] = {
@@ -227,15 +230,15 @@ static const struct option usage_confirm_options[] = {
     {0}};
 static const struct verb usage_verbs[] = {
     {.name = "show", .summary = "Show what was used, and what it costs", .flags = VERB_OUTPUT, .options = usage_show_options, .run = run_usage_show,
-     .notes = "A row is marked ? where part of it has an end that is not proved, and c where it\ncorrects hours that were sealed. Time for which there is no proof is the meter\ngap: shown, never billed. CSV, JSON and YAML have the exact quantities; -o name\nprints what tells a row from the others.\n\n" TIME_NOTES,
+     .notes = "A row is marked ? where part of it has an end that is not proved, and c where it\ncorrects hours that were sealed. Time for which there is no proof is the meter\ngap: shown, never billed. CSV, JSON and YAML have the exact quantities; -o name\nprints what tells a row from the others. Costs are exact: all of a table have as\nmany decimals as one of them needs, from four to nine. Quantities are rounded.\n\nThe meters: running, running_vcpu and running_memory while a machine runs;\nallocated, allocated_vcpu and allocated_memory while it is kept and stopped;\nroot_disk, image, cpu, network_ingress, network_egress and gap.\n\n" RANGE_NOTES,
      .example = "--start -7d --granularity day --group-by project,flavor"},
     {.name = "now", .summary = "Show what the next hour costs, and this month", .flags = VERB_OUTPUT, .columns = forecast_columns, .name_path = "project", .run = run_usage_now,
      .notes = "At the month's end: if everything stays as it is."},
     {.name = "segments", .targets = "INSTANCE", .min_targets = 1, .max_targets = 1, .target_noun = "instance", .summary = "List from when to when one ran, and with what size", .flags = VERB_OUTPUT, .options = segment_options, .columns = segment_columns, .name_path = "start", .run = run_usage_segments,
-     .notes = "What its host proved; all totals and costs are made of this. A gap is time that\nnobody proved: it is never billed. --columns shows more.\n\n" TIME_NOTES,
+     .notes = "What its host proved; all totals and costs are made of this. A gap is time that\nnobody proved: it is never billed. A line that says taken back cancels one that\nwas sealed, and a correction stands in its place. --columns shows more.\n\n" RANGE_NOTES,
      .example = "web1 --start -24h"},
     {.name = "export", .summary = "Write every rated row, for other programs", .options = export_options, .run = run_usage_export,
-     .notes = TIME_NOTES, .example = "--format focus --start 2026-10 --end 2026-11 \\\n      --output october.csv"},
+     .notes = "Rows are of whole hours: a start or an end that counts from now is moved to the\nhour around it.\n\n" RANGE_NOTES, .example = "--format focus --start 2026-10 --end 2026-11 \\\n      --output october.csv"},
     {.name = "verify", .summary = "Work all sealed hours out again from the evidence", .flags = VERB_OUTPUT | VERB_DETAIL | VERB_QUIET, .options = verify_options, .columns = verdict_columns, .name_path = "chain", .run = run_usage_verify,
      .notes = "Ends with 5 and names the row when one millisecond or one byte differs. Keep the\nchain that it prints elsewhere: --after CHAIN proves what came since, and that\nwhat came before was neither cut off nor sealed anew.",
      .example = "\\\n      --after 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
@@ -251,15 +254,16 @@ static const struct option price_create_options[] = {
     {.name = "price", .type = OPTION_MONEY, .place = PLACE_BODY, .required = true, .member = "nanos", .value = "MONEY", .help = "of one unit, to 9 decimals, such as 0.004", .max = LIMIT_PRICE_NANOS},
     {.name = "flavor", .type = OPTION_TEXT, .place = PLACE_BODY, .value = "FLAVOR", .help = "only for instances of this flavor", .noun = "flavor"},
     {.name = "per", .type = OPTION_CHOICE, .place = PLACE_BODY, .value = "GRAIN", .help = "bill each hour, minute or second (default) that began", .choices = price_grains},
-    {.name = "minimum", .type = OPTION_SECONDS, .place = PLACE_BODY, .member = "minimum_seconds", .value = "TIME", .help = "bill at least so much, such as 60s", .min = 0, .max = LIMIT_PRICE_MINIMUM_SECONDS},
+    {.name = "minimum", .type = OPTION_SECONDS, .place = PLACE_BODY, .member = "minimum_seconds", .value = "SPAN", .help = "bill at least so much, such as 60s", .min = 0, .max = LIMIT_PRICE_MINIMUM_SECONDS},
     {.name = "monthly-cap", .type = OPTION_MONEY, .place = PLACE_BODY, .member = "monthly_cap_nanos", .value = "MONEY", .help = "one resource costs no more in a month", .min = 1, .max = LIMIT_PRICE_NANOS},
-    {.name = "from", .type = OPTION_TIME, .place = PLACE_BODY, .member = "valid_from", .value = "TIME", .help = "it holds from then on (default: now)"},
+    {.name = "from", .type = OPTION_TIME, .place = PLACE_BODY, .member = "valid_from", .fixed = "now", .value = "TIME", .help = "it holds from then on (default: now)"},
+    {.name = "until", .type = OPTION_TIME, .place = PLACE_BODY, .member = "valid_until", .value = "TIME", .help = "it holds until just before then (default: for good)"},
     {0}};
 static const struct verb price_verbs[] = {
     LIST("List prices, of a project and for all", price_filters),
     {.name = "show", SOME_IDS, .summary = "Show all about prices", .flags = VERB_OUTPUT | VERB_DETAIL, .run = run_show},
     {.name = "create", .summary = "Set a price from now on, or from a later time", .flags = VERB_OUTPUT | VERB_DETAIL, .options = price_create_options, .run = run_price_create,
-     .notes = "The price is for an hour (running, allocated), a vCPU hour (..._vcpu), a GiB\nhour (..._memory, root_disk), a GB hour (image), a CPU hour (cpu) or a GB\n(network_...). With --project it holds for that project only. The most specific\nprice wins: project and flavor, project, flavor, all. The past keeps its prices.\nWhat is paid for is not paid again when the price changes.",
+     .notes = "The price is for an hour (running, allocated), a vCPU hour (..._vcpu), a GiB\nhour (..._memory, root_disk), a GB hour (image), a CPU hour (cpu) or a GB\n(network_...). With --project it holds for that project only. The most specific\nprice wins: project and flavor, project, flavor, all. The past keeps its prices.\nWhat is paid for is not paid again when the price changes.\n\nThe meters are listed by cloudctl usage show --help.\n\n" TIME_NOTES,
      .example = "--meter running --flavor small --price 0.004 \\\n      --per minute --minimum 60s --monthly-cap 2.50"},
     {.name = "end", SOME_IDS, .summary = "End prices now; what was billed by them stands", .flags = VERB_CONFIRM, .run = run_price_end},
     {0}};

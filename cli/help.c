@@ -110,8 +110,8 @@ static void all_help(FILE *out)
     put_options(NULL, true, "\nOptions of every command:\n", out);
     fprintf(out,
             "\nWhere a name is asked for, an id will do. Commands wait until the host has done\n"
-            "what was asked, unless --no-wait is given. What would be lost is asked about on\n"
-            "a terminal; without one, --yes is needed.\n"
+            "what was asked, unless --no-wait is given. What cannot be undone is asked about\n"
+            "on a terminal; without one, --yes is needed.\n"
             "\nURL, token, context and project are taken from options, else from CLOUDCTL_URL,\n"
             "CLOUDCTL_TOKEN, CLOUDCTL_CONTEXT and CLOUDCTL_PROJECT, else from the context.\n"
             "A context's token is sent to that context's URL only.\n"

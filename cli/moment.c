@@ -70,6 +70,18 @@ void period_put(enum period period, int64_t wall_ms, struct buf *out)
         buf_printf(out, "%.10s %.5s", text, text + 11);
 }
 
+void moment_put_short(int64_t wall_ms, struct buf *out)
+{
+    char text[CLOCK_TEXT_MAX];
+    clock_format(wall_ms, text);
+    if (floor_to(wall_ms, DAY_MS) == wall_ms)
+        buf_add(out, text, 10);
+    else if (memcmp(text + 17, "00", 2) == 0)
+        buf_printf(out, "%.10s %.5s", text, text + 11);
+    else
+        buf_printf(out, "%.10s %.8s", text, text + 11);
+}
+
 void moment_put(int64_t wall_ms, struct buf *out)
 {
     char text[CLOCK_TEXT_MAX];
@@ -127,6 +139,11 @@ static int parse_date(const char *text, int64_t *ret_ms)
     if (snprintf(whole, sizeof(whole), "%s%s", text, rest) >= (int)sizeof(whole))
         return clock_parse(text, ret_ms);
     return clock_parse(whole, ret_ms);
+}
+
+bool moment_is_relative(const char *text)
+{
+    return *text == '-' || strcmp(text, "now") == 0;
 }
 
 int moment_parse(const char *text, int64_t now_ms, int64_t *ret_ms)

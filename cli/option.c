@@ -107,10 +107,20 @@ static int value_seconds(const struct option *option, const char *text, int64_t 
     return in_range(option, text, *ret, err);
 }
 
+static int64_t rounded(int64_t wall_ms, int64_t unit_ms, bool up)
+{
+    int64_t over = wall_ms % unit_ms;
+    int64_t floor_ms = wall_ms - (over < 0 ? over + unit_ms : over);
+    return up && floor_ms != wall_ms ? floor_ms + unit_ms : floor_ms;
+}
+
 static int value_time(const struct option *option, const char *text, int64_t *ret, struct err *err)
 {
-    if (moment_parse(text, clock_wall_ms(), ret) == 0)
+    if (moment_parse(text, clock_wall_ms(), ret) == 0) {
+        if (option->unit && moment_is_relative(text))
+            *ret = rounded(*ret, option->unit, option->round_up);
         return 0;
+    }
     return bad_value(option, text,
                      "must be a time such as 2026-11-01, 2026-11, -24h, today or"
                      " 2026-11-01T10:00:00Z",

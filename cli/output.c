@@ -1,9 +1,7 @@
-/* Prints lists and single things. Tables are libsmartcols', which measures UTF-8,
- * fits the terminal and makes control bytes harmless. */
+/* Prints lists and single things: makes the cells of tables and the text of all else. */
 #include "cli/output.h"
 
 #include <errno.h>
-#include <libsmartcols/libsmartcols.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +14,7 @@
 #include "cli/args.h"
 #include "cli/cell.h"
 #include "cli/format.h"
+#include "cli/output_table.h"
 #include "cli/screen.h"
 
 const char *const output_formats[] = {"table", "json", "yaml", "csv", "name", NULL};
@@ -85,6 +84,7 @@ int output_prepare(const struct args *args, const struct noun *noun, struct outp
     *ret_output = (struct output){
         .format = format ? (enum output_format)name_index(output_formats, format) : OUTPUT_TABLE,
         .chosen = format || args_has(args, "columns"),
+        .picked = args_has(args, "columns"),
         .detail = args->verb->flags & VERB_DETAIL,
         .noun = noun,
         .name_path = all == noun->columns ? noun->name_path : verb->name_path,
@@ -93,7 +93,9 @@ int output_prepare(const struct args *args, const struct noun *noun, struct outp
         return -1;
     if (ret_output->count)
         return 0;
-    unsigned wanted = ret_output->detail ? COLUMN_SHOW : COLUMN_LIST;
+    unsigned wanted = ret_output->detail                 ? COLUMN_SHOW
+                      : ret_output->format == OUTPUT_CSV ? COLUMN_CSV
+                                                         : COLUMN_TABLE;
     for (const struct column *column = all; column->name; column++) {
         if (column->flags & wanted && ret_output->count < COLUMNS_MAX)
             ret_output->columns[ret_output->count++] = column;
@@ -103,69 +105,63 @@ int output_prepare(const struct args *args, const struct noun *noun, struct outp
 
 /* ---- tables ---- */
 
-static struct libscols_table *new_table(const struct screen *screen)
+/* Cells of a table, row after row. */
+struct cells {
+    char **items;
+    size_t count;
+};
+
+static void cells_add(struct cells *cells, struct buf *text)
 {
-    struct libscols_table *table = scols_new_table();
-    if (!table)
-        abort();
-    scols_table_set_stream(table, screen->out);
-    /* A file or a pipe gets every byte, a terminal what fits. */
-    scols_table_set_termforce(table,
-                              screen->out_tty ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
-    if (screen->out_tty && screen->width > 0)
-        scols_table_set_termwidth(table, (size_t)screen->width);
-    return table;
+    cells->items = xrealloc(cells->items, (cells->count + 1) * sizeof(*cells->items));
+    cells->items[cells->count++] = buf_take(text);
 }
 
-static void set_cell(struct libscols_line *line, size_t n, const char *text)
+static void cells_release(struct cells *cells)
 {
-    if (scols_line_set_data(line, n, text) != 0)
-        abort();
+    for (size_t i = 0; i < cells->count; i++)
+        free(cells->items[i]);
+    free(cells->items);
 }
 
 static void print_rows(const struct output *output, const struct screen *screen,
                        struct json *const *items, size_t count)
 {
-    struct libscols_table *table = new_table(screen);
-    for (size_t i = 0; i < output->count; i++) {
-        const struct column *column = output->columns[i];
-        bool right = column->flags & COLUMN_RIGHT;
-        if (!scols_table_new_column(table, column->title, right ? 1 : 0.1,
-                                    right ? SCOLS_FL_RIGHT : SCOLS_FL_TRUNC))
-            abort();
-    }
+    __attribute__((cleanup(cells_release))) struct cells cells = {0};
+    struct table_column columns[COLUMNS_MAX];
     int64_t now_ms = clock_wall_ms();
-    for (size_t row = 0; row < count; row++) {
-        struct libscols_line *line = scols_table_new_line(table, NULL);
-        for (size_t i = 0; i < output->count; i++) {
-            auto_buf struct buf text = {0};
-            cell_put(output->columns[i], items[row], CELL_PEOPLE, now_ms, &text);
-            set_cell(line, i, text.data);
-        }
+    for (size_t i = 0; i < output->count; i++) {
+        unsigned flags = output->columns[i]->flags;
+        columns[i] = (struct table_column){output->columns[i]->title, flags & COLUMN_RIGHT,
+                                           flags & COLUMN_YIELDS};
     }
-    scols_print_table(table);
-    scols_unref_table(table);
+    for (size_t i = 0; i < count * output->count; i++) {
+        const struct column *column = output->columns[i % output->count];
+        bool whole = column->type == CELL_HASH && output->picked;
+        struct buf text = {0};
+        cell_put(column, items[i / output->count], whole ? CELL_DETAIL : CELL_PEOPLE, now_ms,
+                 &text);
+        cells_add(&cells, &text);
+    }
+    table_print(columns, output->count, cells.items, count, screen);
 }
 
 static void print_detail(const struct output *output, const struct screen *screen,
                          const struct json *item)
 {
-    struct libscols_table *table = new_table(screen);
-    scols_table_enable_noheadings(table, 1);
-    scols_table_new_column(table, "", 1, 0);
-    scols_table_new_column(table, "", 0.5, screen->out_tty ? SCOLS_FL_WRAP : 0);
+    __attribute__((cleanup(cells_release))) struct cells cells = {0};
+    int64_t now_ms = clock_wall_ms();
     for (size_t i = 0; i < output->count; i++) {
         const struct column *column = output->columns[i];
         if (!json_get(item, column->path) && !strchr(column->path, '.'))
             continue;
-        auto_buf struct buf text = {0};
-        cell_put(column, item, CELL_DETAIL, 0, &text);
-        struct libscols_line *line = scols_table_new_line(table, NULL);
-        set_cell(line, 0, column->name);
-        set_cell(line, 1, text.data);
+        struct buf name = {0}, text = {0};
+        buf_puts(&name, column->name);
+        cells_add(&cells, &name);
+        cell_put(column, item, CELL_DETAIL, now_ms, &text);
+        cells_add(&cells, &text);
     }
-    scols_print_table(table);
-    scols_unref_table(table);
+    table_print_pairs(cells.items, cells.count / 2, screen);
 }
 
 static void print_table(const struct output *output, const struct screen *screen,
@@ -189,7 +185,7 @@ static void put_csv_row(const struct output *output, const struct json *item, st
     for (size_t i = 0; i < output->count; i++) {
         auto_buf struct buf text = {0};
         if (item)
-            cell_put(output->columns[i], item, CELL_PLAIN, 0, &text);
+            cell_put(output->columns[i], item, CELL_PLAIN, clock_wall_ms(), &text);
         else
             buf_puts(&text, output->columns[i]->name);
         if (i > 0)
@@ -267,7 +263,7 @@ static void put_line(const struct output *output, const struct json *item, struc
 {
     for (size_t i = 0; i < output->count; i++) {
         auto_buf struct buf text = {0};
-        cell_put(output->columns[i], item, CELL_DETAIL, 0, &text);
+        cell_put(output->columns[i], item, CELL_DETAIL, clock_wall_ms(), &text);
         if (i > 0)
             buf_putc(out, ' ');
         put_harmless(text.data, out);

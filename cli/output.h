@@ -1,5 +1,4 @@
-/* Data on standard output in the format and with the columns that were asked for.
- * The only module that includes libsmartcols. */
+/* Data on standard output in the format and with the columns that were asked for. */
 #ifndef MINICLOUD_CLI_OUTPUT_H
 #define MINICLOUD_CLI_OUTPUT_H
 
@@ -16,7 +15,8 @@ extern const char *const output_formats[]; /* "table","json","yaml","csv","name"
 
 struct output {
     enum output_format format;
-    bool chosen; /* -o was given */
+    bool chosen; /* -o or --columns was given */
+    bool picked; /* --columns was given */
     bool detail; /* one thing, a line per column */
     const struct noun *noun;
     const char *name_path; /* what -o name prints; NULL: "name" */

@@ -11,8 +11,8 @@
 #include "api/mem.h"
 #include "cli/args.h"
 
-/* What to try, by code. In the text, @noun stands for the noun of the command and @help
- * for the shortest command that explains it. */
+/* What to try, by code. In the text, @noun stands for the noun of the command, @help
+ * for the shortest command that explains it, and @again for how to begin anew. */
 static const struct {
     enum err_code code;
     const char *text;
@@ -28,7 +28,7 @@ static const struct {
     {ERR_IN_USE, "cloudctl instance list"},
     {ERR_NO_CAPACITY, "cloudctl node list"},
     {ERR_SECRET_SHARED, "delete the token and make another"},
-    {ERR_REVISION_GONE, "cloudctl event list, without --after"},
+    {ERR_REVISION_GONE, "the same command @again"},
     {ERR_PRECONDITION, "the same command again"},
     {ERR_TOO_MANY_REQUESTS, "the same command in a while"},
     {ERR_INTERNAL, "the controller's log"},
@@ -78,6 +78,9 @@ static void put_hint(const struct args *args, const char *target, const struct e
         } else if (strncmp(at, "@help", 5) == 0) {
             put_help(args, out);
             at += 4;
+        } else if (strncmp(at, "@again", 6) == 0) {
+            buf_puts(out, args_has(args, "after") ? "without --after" : "again");
+            at += 5;
         } else {
             buf_putc(out, *at);
         }

@@ -1,4 +1,5 @@
-/* Makes rows whose members are named as usage_columns wants them. */
+/* Makes rows whose members are named as usage_columns wants them, and says what an answer says
+ * of itself. */
 #include "cli/usage_rows.h"
 
 #include <stdlib.h>
@@ -50,8 +51,8 @@ static int add_key(void *ctx, const char *piece, size_t len)
     static const char *const paths[USAGE_KEYS_MAX] = {
         "key0", "key1", "key2",  "key3",  "key4",  "key5",  "key6",  "key7",
         "key8", "key9", "key10", "key11", "key12", "key13", "key14", "key15"};
-    view->label_columns[view->key_count] =
-        (struct column){.name = key, .title = key, .path = paths[view->key_count]};
+    view->label_columns[view->key_count] = (struct column){
+        .name = key, .title = key, .path = paths[view->key_count], .flags = COLUMN_YIELDS};
     view->keys[view->key_count++] = key;
     return 0;
 }
@@ -105,11 +106,11 @@ void usage_view_measure(struct usage_view *view, const struct remote_list *list)
     }
 }
 
-char *usage_money(const struct usage_view *view, amount nanos, bool with_currency)
+char *usage_money(const struct usage_view *view, amount nanos)
 {
     struct buf text = {0};
     money_put(nanos, view->decimals, &text);
-    if (with_currency && *view->currency)
+    if (view->people && !view->currency_apart && *view->currency)
         buf_printf(&text, " %s", view->currency);
     return buf_take(&text);
 }
@@ -158,6 +159,14 @@ void usage_choose_columns(const struct usage_view *view, struct output *output)
         add_column(output, for_programs[i]);
 }
 
+void usage_view_settle(struct usage_view *view, const struct output *output)
+{
+    for (size_t i = 0; i < output->count; i++) {
+        view->unit_apart |= strcmp(output->columns[i]->path, "unit") == 0;
+        view->currency_apart |= strcmp(output->columns[i]->path, "currency") == 0;
+    }
+}
+
 /* ---- rows ---- */
 
 static void put_copy(const struct json *row, const char *name, struct json_writer *w)
@@ -182,7 +191,9 @@ static void put_quantity(const struct usage_view *view, const struct json *row, 
         return;
     }
     bool nothing = quantity == 0 && strcmp(name, "quantity") != 0;
-    if (!nothing)
+    if (!nothing && view->unit_apart)
+        amount_put_number(quantity, unit, &text);
+    else if (!nothing)
         amount_put_quantity(quantity, unit, &text);
     json_put_str(w, name, text.data);
 }
@@ -192,7 +203,7 @@ static void put_cost(const struct usage_view *view, const struct json *row, stru
 {
     amount cost;
     bool known = amount_of(json_get(row, "cost_nanos"), &cost) && !usage_is_gap(row);
-    autofree char *text = known ? usage_money(view, cost, view->people) : NULL;
+    autofree char *text = known ? usage_money(view, cost) : NULL;
     json_put_str(w, "cost", text);
     json_put_str(w, "currency", view->currency);
 }
@@ -235,17 +246,25 @@ static void put_mark(const struct json *row, struct json_writer *w)
     json_put_str(w, "mark", *mark ? mark : " ");
 }
 
+/* That of the quantity beside it. */
+static void put_unit(const struct usage_view *view, const struct json *row, struct json_writer *w)
+{
+    const char *unit = json_str(json_get(row, "unit"));
+    json_put_str(w, "unit", unit && view->people ? amount_shown_unit(unit) : unit);
+}
+
 static void make_row(const struct usage_view *view, const struct json *row, struct buf *out)
 {
     static const char *const copied[] = {"start",    "end",      "project",     "project_id",
                                          "resource", "instance", "instance_id", "flavor",
-                                         "node",     "meter",    "unit"};
+                                         "node",     "meter"};
     struct json_writer w = JSON_WRITER(out);
     json_open(&w, NULL, '{');
     for (size_t i = 0; i < ARRAY_SIZE(copied); i++)
         put_copy(row, copied[i], &w);
     put_period(view, row, &w);
     put_keys(view, row, &w);
+    put_unit(view, row, &w);
     put_quantity(view, row, "quantity", &w);
     put_quantity(view, row, "unverified", &w);
     put_quantity(view, row, "correction", &w);
@@ -264,16 +283,43 @@ void usage_make_rows(const struct usage_view *view, const struct remote_list *li
     }
 }
 
+static const char *total_cell(const struct usage_view *view, const char *path, const char *total,
+                              bool first)
+{
+    if (strcmp(path, "cost") == 0)
+        return total;
+    if (strcmp(path, "currency") == 0)
+        return view->currency;
+    return first ? "total" : " ";
+}
+
 void usage_add_total(const struct usage_view *view, const struct output *output, struct rows *rows)
 {
     auto_buf struct buf text = {0};
-    autofree char *total = usage_money(view, view->total, true);
+    autofree char *total = usage_money(view, view->total);
     struct json_writer w = JSON_WRITER(&text);
     json_open(&w, NULL, '{');
     for (size_t i = 0; i < output->count; i++) {
         const char *path = output->columns[i]->path;
-        json_put_str(&w, path, strcmp(path, "cost") == 0 ? total : i == 0 ? "total" : " ");
+        json_put_str(&w, path, total_cell(view, path, total, i == 0));
     }
     json_close(&w, '}');
     rows_add(rows, &text);
+}
+
+bool usage_put_held(const struct json *answer, struct buf *out)
+{
+    const struct json *held = json_get(answer, "held");
+    const char *reason = json_str(json_get(held, "reason"));
+    const char *node = json_str(json_get(held, "node"));
+    if (!held || json_type(held) != JSON_OBJECT)
+        return false;
+    if (node && !(reason && strstr(reason, node)))
+        buf_printf(out, "node %s: ", node);
+    buf_puts(out, reason ? reason : "a clock stepped");
+    for (size_t i = 0; i < out->len; i++) {
+        unsigned char c = (unsigned char)out->data[i];
+        out->data[i] = c < 0x20 || c == 0x7f ? ' ' : out->data[i];
+    }
+    return true;
 }

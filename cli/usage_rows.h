@@ -31,10 +31,11 @@ enum { USAGE_KEYS_MAX = 16 };
 /* How an answer was asked for, and how it is shown. */
 struct usage_view {
     enum period period;
-    bool people;          /* a table, not CSV */
-    const char *currency; /* never NULL */
-    int decimals;         /* of money; the same in all rows of a table */
-    amount total;         /* of all costs */
+    bool people;                     /* a table, not CSV */
+    bool unit_apart, currency_apart; /* in columns of their own, so not behind the number */
+    const char *currency;            /* never NULL */
+    int decimals;                    /* of money; the same in all rows of a table */
+    amount total;                    /* of all costs */
     bool unverified, corrected;
     /* What it was grouped by, the meter apart: "project", "label:tier". */
     char *keys[USAGE_KEYS_MAX];
@@ -48,6 +49,8 @@ void usage_view_measure(struct usage_view *view, const struct remote_list *list)
 void usage_view_release(struct usage_view *view);
 #define auto_view __attribute__((cleanup(usage_view_release)))
 
+/* Whether units and the currency have columns of their own. */
+void usage_view_settle(struct usage_view *view, const struct output *output);
 /* Those that suit the view, in place of the noun's. */
 void usage_choose_columns(const struct usage_view *view, struct output *output);
 void usage_make_rows(const struct usage_view *view, const struct remote_list *list,
@@ -55,8 +58,10 @@ void usage_make_rows(const struct usage_view *view, const struct remote_list *li
 /* The last row: what all of it costs, under those columns. */
 void usage_add_total(const struct usage_view *view, const struct output *output, struct rows *rows);
 
-/* "0.0040 EUR", or without the currency. */
-char *usage_money(const struct usage_view *view, amount nanos, bool with_currency);
+/* "0.0040 EUR"; without the currency for programs, and where it has a column. */
+char *usage_money(const struct usage_view *view, amount nanos);
 bool usage_is_gap(const struct json *row);
+/* Why sealing waits, in one harmless line; false when it does not. */
+bool usage_put_held(const struct json *answer, struct buf *out);
 
 #endif

@@ -16,6 +16,7 @@
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/remote.h"
+#include "cli/usage_rows.h"
 #include "cli/verbs.h"
 
 enum {
@@ -278,6 +279,21 @@ int run_usage_segments(struct cli *cli, const struct args *args, struct err *err
     return output_print(&cli->output, &cli->screen, list.items, list.count, false, err);
 }
 
+/* Another clock may hold sealing up still. What was confirmed stays so, whether we learn that or
+ * not. */
+static void report_held(struct cli *cli, const char *whose)
+{
+    auto_err struct err ignored = {0};
+    auto_json struct json *answer = NULL;
+    auto_buf struct buf reason = {0};
+    if (remote_get(cli, "/v1/usage?limit=1", &answer, &ignored) != 0)
+        cli_done(cli, "%s: confirmed", whose);
+    else if (usage_put_held(answer, &reason))
+        fprintf(cli->screen.err, "%s: confirmed; sealing still waits: %s\n", whose, reason.data);
+    else
+        cli_done(cli, "%s: confirmed; sealing goes on", whose);
+}
+
 int run_usage_confirm(struct cli *cli, const struct args *args, struct err *err)
 {
     const char *node = args->target_count ? args->targets[0] : NULL;
@@ -304,6 +320,6 @@ int run_usage_confirm(struct cli *cli, const struct args *args, struct err *err)
     struct remote_call call = {.method = "POST", .path = "/v1/usage/confirm", .body = &body};
     if (remote_call(cli, &call, &reply, NULL, err) != 0)
         return -1;
-    cli_done(cli, "%s: confirmed; sealing goes on", whose);
+    report_held(cli, whose);
     return 0;
 }

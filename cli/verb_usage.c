@@ -46,19 +46,9 @@ static void note_moments(struct cli *cli, const struct json *page)
 /* Bills wait while sealing waits, so this is said in every format but those that hold it. */
 static void note_held(struct cli *cli, const struct json *page)
 {
-    const struct json *held = json_get(page, "held");
-    const char *reason = json_str(json_get(held, "reason"));
-    const char *node = json_str(json_get(held, "node"));
-    if (!held || json_type(held) != JSON_OBJECT)
-        return;
     auto_buf struct buf line = {0};
-    if (node && !(reason && strstr(reason, node)))
-        buf_printf(&line, "node %s: ", node);
-    buf_puts(&line, reason ? reason : "a clock stepped");
-    for (size_t i = 0; i < line.len; i++) {
-        unsigned char c = (unsigned char)line.data[i];
-        line.data[i] = c < 0x20 || c == 0x7f ? ' ' : line.data[i];
-    }
+    if (!usage_put_held(page, &line))
+        return;
     fprintf(cli->screen.err,
             "cloudctl: usage %s: sealing waits: %s. Try: cloudctl usage confirm --help\n",
             cli->args->verb->name, line.data);
@@ -67,7 +57,7 @@ static void note_held(struct cli *cli, const struct json *page)
 static void note_marks(struct cli *cli, const struct usage_view *view)
 {
     if (view->unverified)
-        fputs("?  its end is not proved in part: evidence may still shorten it\n", cli->screen.err);
+        fputs("?  the end of part of it is not proved\n", cli->screen.err);
     if (view->corrected)
         fputs("c  it corrects hours that were sealed before\n", cli->screen.err);
 }
@@ -83,19 +73,10 @@ static const char *currency_of(const struct json *answer)
 static int fetch(struct cli *cli, const struct args *args, const struct usage_range *range,
                  struct remote_list *ret_list, struct err *err)
 {
-    char text[CLOCK_TEXT_MAX];
     auto_buf struct buf path = {0};
     if (remote_path(cli, args->noun, NULL, NULL, &path, err) != 0)
         return -1;
     remote_query_options(&path, args);
-    if (range && !args_has(args, "start")) {
-        clock_format(range->start_ms, text);
-        remote_query(&path, "start", text);
-    }
-    if (range && !args_has(args, "end")) {
-        clock_format(range->end_ms, text);
-        remote_query(&path, "end", text);
-    }
     if (range && !args_has(args, "granularity"))
         remote_query(&path, "granularity", period_names[range->period]);
     return remote_pages(cli, args->noun, path.data, PAGE, 0, ret_list, err);
@@ -110,6 +91,7 @@ static int show_text(struct cli *cli, struct usage_view *view, const struct remo
     view->people = output->format == OUTPUT_TABLE;
     if (!args_has(cli->args, "columns"))
         usage_choose_columns(view, output);
+    usage_view_settle(view, output);
     usage_make_rows(view, list, &rows);
     if (view->people && rows.count)
         usage_add_total(view, output, &rows);
@@ -149,9 +131,13 @@ static int show_chart(struct cli *cli, const struct args *args, struct usage_vie
     bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0, gaps = false;
     if (cli->output.chosen)
         return err_set(err, ERR_USAGE, "--chart goes with neither -o nor --columns");
+    if (args_has(args, "group-by"))
+        return err_set(err, ERR_USAGE, "--chart draws one bar for all: it goes without --group-by");
     if (usage_range_init(&range, args, clock_wall_ms(), err) != 0 ||
-        fetch(cli, args, &range, &list, err) != 0)
+        fetch(cli, args, &range, &list, err) != 0 ||
+        usage_range_settle(&range, args, list.pages[0], err) != 0)
         return -1;
+    view->people = true;
     view->currency = currency_of(list.pages[0]);
     usage_view_measure(view, &list);
     usage_chart_put(view, &range, &list, width, utf8, &text, &gaps);
@@ -215,7 +201,7 @@ static void add_sums(const struct json *object, const char *project, const struc
     for (size_t i = 0; i < ARRAY_SIZE(sums); i++) {
         amount nanos;
         bool known = amount_of(json_get(object, sums[i].member), &nanos);
-        autofree char *money = known ? usage_money(view, nanos, view->people) : NULL;
+        autofree char *money = known ? usage_money(view, nanos) : NULL;
         json_put_str(&w, sums[i].name, money);
     }
     json_put_str(&w, "currency", view->currency);
@@ -251,6 +237,7 @@ int run_usage_now(struct cli *cli, const struct args *args, struct err *err)
     struct usage_view view = {.people = output->format == OUTPUT_TABLE,
                               .currency = currency_of(answer),
                               .decimals = MONEY_DECIMALS_MIN};
+    usage_view_settle(&view, output);
     make_forecast(answer, &view, &rows);
     if (output_print(output, &cli->screen, rows.items, rows.count, false, err) != 0)
         return -1;

@@ -33,18 +33,37 @@ static void test_quantity__is_shown_in_what_prices_are_for(void **state)
     assert_quantity("12", "parsec", "12 parsec");
 }
 
-static void test_quantity__is_rounded_toward_nothing(void **state)
+static void test_quantity__is_rounded_half_up(void **state)
+{
+    (void)state;
+    assert_quantity("3599999", "ms", "1.000 h");
+    assert_quantity("5401799", "ms", "1.500 h");
+    assert_quantity("5401800", "ms", "1.501 h");
+    assert_quantity("-5401800", "ms", "-1.501 h");
+    assert_quantity("-4500000", "ms", "-1.250 h");
+    assert_quantity("31536000000000000000000", "byte_ms", "8760000.000 GB h");
+    assert_quantity("999999999999999999999999999999999999", "byte_ms",
+                    "277777777777777777777.778 GB h");
+}
+
+static void test_quantity__that_is_small_has_four_digits(void **state)
+{
+    (void)state;
+    assert_quantity("79101", "ms", "0.02197 h");
+    assert_quantity("-79101", "ms", "-0.02197 h");
+    assert_quantity("3600", "ms", "0.001 h");
+    assert_quantity("1800", "ms", "0.0005 h");
+    assert_quantity("1", "ms", "0.000000278 h");
+    assert_quantity("1234567", "bytes", "0.001235 GB");
+    assert_quantity("1800000", "ms", "0.500 h");
+}
+
+static void test_quantity__nothing_has_no_sign(void **state)
 {
     (void)state;
     assert_quantity("0", "ms", "0.000 h");
-    assert_quantity("3599", "ms", "0.000 h");
-    assert_quantity("3600", "ms", "0.001 h");
-    assert_quantity("3599999", "ms", "0.999 h");
-    assert_quantity("-4500000", "ms", "-1.250 h");
-    assert_quantity("-3599999", "ms", "-0.999 h");
-    assert_quantity("31536000000000000000000", "byte_ms", "8760000.000 GB h");
-    assert_quantity("999999999999999999999999999999999999", "byte_ms",
-                    "277777777777777777777.777 GB h");
+    assert_quantity("1", "byte_ms", "0.000 GB h");
+    assert_quantity("-1", "byte_ms", "0.000 GB h");
 }
 
 static void test_quantity__text_must_be_a_whole_number(void **state)
@@ -239,6 +258,24 @@ static void test_period__is_named_as_short_as_it_can_be(void **state)
     assert_period(PERIOD_HOUR, "2026-11-02T00:00:00Z", "2026-11-02 00:00");
 }
 
+static void assert_short(const char *at, const char *text)
+{
+    int64_t at_ms;
+    auto_buf struct buf out = {0};
+    assert_int_equal(clock_parse(at, &at_ms), 0);
+    moment_put_short(at_ms, &out);
+    assert_string_equal(out.data, text);
+}
+
+static void test_moment__is_shown_without_the_zeros_behind(void **state)
+{
+    (void)state;
+    assert_short("2026-11-02T00:00:00.000Z", "2026-11-02");
+    assert_short("2026-11-02T10:30:00.000Z", "2026-11-02 10:30");
+    assert_short("2026-11-02T10:30:05.999Z", "2026-11-02 10:30:05");
+    assert_short("2026-11-02T00:00:00.001Z", "2026-11-02 00:00");
+}
+
 /* ---- bars ---- */
 
 static char a[] = "a", bb[] = "bb", t1[] = "1", t10[] = "10";
@@ -301,7 +338,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_quantity__is_shown_in_what_prices_are_for),
-        cmocka_unit_test(test_quantity__is_rounded_toward_nothing),
+        cmocka_unit_test(test_quantity__is_rounded_half_up),
+        cmocka_unit_test(test_quantity__that_is_small_has_four_digits),
+        cmocka_unit_test(test_quantity__nothing_has_no_sign),
         cmocka_unit_test(test_quantity__text_must_be_a_whole_number),
         cmocka_unit_test(test_money__has_four_decimals_or_as_many_as_it_takes),
         cmocka_unit_test(test_money__is_read_exactly),
@@ -310,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_moment__reads_nothing_else),
         cmocka_unit_test(test_period__months_have_their_length),
         cmocka_unit_test(test_period__is_named_as_short_as_it_can_be),
+        cmocka_unit_test(test_moment__is_shown_without_the_zeros_behind),
         cmocka_unit_test(test_chart__the_longest_bar_fills_the_line),
         cmocka_unit_test(test_chart__eighths_tell_small_differences),
         cmocka_unit_test(test_chart__what_is_more_than_nothing_is_seen),

@@ -1,6 +1,7 @@
 /* Command lines: what is understood, what is refused and how the refusal reads. */
 #include "tests/unit/cli_harness.h"
 
+#include "api/clock.h"
 #include "api/err.h"
 #include "cli/args.h"
 
@@ -202,6 +203,48 @@ static void assert_80_columns(const char *text)
     }
 }
 
+/* Rows of an export are of whole hours, so what counts from now goes to the hour around it. */
+static void test_export__times_that_count_from_now_are_whole_hours(void **state)
+{
+    (void)state;
+    const int64_t hour_ms = 3600LL * 1000;
+    int64_t before_ms = clock_wall_ms();
+    auto_parsed struct parsed p =
+        parse("cloudctl usage export --format csv --start -24h --end now");
+    assert_int_equal(p.rc, 0);
+    int64_t start_ms = args_number(&p.args, "start", 0), end_ms = args_number(&p.args, "end", 0);
+    assert_int_equal(start_ms % hour_ms, 0);
+    assert_int_equal(end_ms % hour_ms, 0);
+    assert_true(start_ms <= clock_wall_ms() - 24 * hour_ms);
+    assert_true(start_ms > before_ms - 25 * hour_ms);
+    assert_true(end_ms >= before_ms && end_ms < clock_wall_ms() + hour_ms);
+    auto_parsed struct parsed absolute =
+        parse("cloudctl usage export --format csv --start 2026-11-01T10:30:00Z");
+    assert_int_equal(args_number(&absolute.args, "start", 0) % hour_ms, hour_ms / 2);
+    auto_parsed struct parsed show = parse("cloudctl usage show --start -90s");
+    assert_true(args_number(&show.args, "start", 0) >= before_ms - 90 * 1000);
+}
+
+static void test_help__of_usage_and_prices_names_meters_times_and_defaults(void **state)
+{
+    (void)state;
+    static const char *const meters[] = {"running_memory", "allocated_vcpu", "root_disk",
+                                         "image",          "network_egress", "gap"};
+    auto_ran struct ran show = run("cloudctl usage show --help");
+    for (size_t i = 0; i < ARRAY_SIZE(meters); i++)
+        assert_has(show.out, meters[i]);
+    assert_has(show.out, "project, instance, flavor, meter, node, label:NAME");
+    assert_has(show.out, "the first of the month in which it ends");
+    assert_has(show.out, "Costs are exact");
+    auto_ran struct ran create = run("cloudctl price create --help");
+    assert_has(create.out, "A TIME is ");
+    assert_has(create.out, "--until TIME");
+    auto_ran struct ran segments = run("cloudctl usage segments --help");
+    assert_has(segments.out, "the first of the month in which it ends");
+    auto_ran struct ran export = run("cloudctl usage export --help");
+    assert_has(export.out, "the first of the month in which it ends");
+}
+
 static void test_help__every_page_exists_and_fits_80_columns(void **state)
 {
     (void)state;
@@ -258,6 +301,8 @@ int main(void)
         cmocka_unit_test(test_usage_errors__say_what_and_what_to_try_and_end_with_2),
         cmocka_unit_test(test_columns__a_wrong_one_is_answered_with_those_there_are),
         cmocka_unit_test(test_delete__without_a_terminal_needs_yes),
+        cmocka_unit_test(test_export__times_that_count_from_now_are_whole_hours),
+        cmocka_unit_test(test_help__of_usage_and_prices_names_meters_times_and_defaults),
         cmocka_unit_test(test_help__every_page_exists_and_fits_80_columns),
         cmocka_unit_test(test_table__every_noun_has_distinct_columns_and_letters),
     };

