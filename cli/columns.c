@@ -200,6 +200,8 @@ const struct column segment_columns[] = {
     {"correction", "CORRECTION", "correction", CELL_TEXT, COLUMN_CSV | COLUMN_SHOW},
     {"verified", "VERIFIED", "verified", CELL_SEGMENT_PROOF, COLUMN_CSV | COLUMN_SHOW},
     {"run", "RUN", "run", CELL_TEXT, COLUMN_SHOW | COLUMN_RIGHT},
+    {"flavor", "FLAVOR", "flavor", CELL_TEXT, COLUMN_SHOW},
+    {"node", "NODE", "node", CELL_TEXT, COLUMN_SHOW},
     {"open", "OPEN", "open", CELL_TEXT, COLUMN_SHOW},
     {"segment", "SEGMENT", "segment", CELL_TEXT, COLUMN_SHOW | COLUMN_RIGHT},
     {0},

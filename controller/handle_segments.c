@@ -12,6 +12,7 @@
 #include "controller/segment.h"
 #include "controller/store_noun.h"
 #include "controller/usage_fold.h"
+#include "controller/usage_names.h"
 #include "controller/usage_query.h"
 
 static const char *const params[] = {"project", "start", "end", "limit", "cursor", NULL};
@@ -58,7 +59,20 @@ static void put_amounts(struct json_writer *w, const struct segment *s)
     }
 }
 
-static void put_segment(struct json_writer *w, const struct segment *s)
+/* Who sees which node it was on. */
+struct shown {
+    struct usage_names *names;
+    bool nodes;
+};
+
+static void put_name(struct json_writer *w, const struct shown *shown, const char *member,
+                     enum access_kind kind, int64_t key)
+{
+    const struct noun_row *row = key ? usage_name(shown->names, kind, key) : NULL;
+    json_put_str(w, member, row ? row->name : NULL);
+}
+
+static void put_segment(struct json_writer *w, const struct shown *shown, const struct segment *s)
 {
     json_open(w, NULL, '{');
     json_put_str(w, "kind", segment_names[s->kind]);
@@ -70,6 +84,9 @@ static void put_segment(struct json_writer *w, const struct segment *s)
     json_put_bool(w, "correction", s->correction);
     if (s->run)
         json_put_i64(w, "run", s->run);
+    put_name(w, shown, "flavor", ACCESS_FLAVOR, s->flavor_key);
+    if (shown->nodes)
+        put_name(w, shown, "node", ACCESS_NODE, s->node_key);
     put_amounts(w, s);
     /* Its row in the ledger; none while it is not sealed. */
     if (s->key)
@@ -112,14 +129,14 @@ static int ask(struct request *r, struct db *db, struct usage_query *query,
 }
 
 static void put_page(struct json_writer *w, const struct usage_query *query,
-                     const struct segments *found, size_t limit)
+                     const struct segments *found, size_t limit, const struct shown *shown)
 {
     size_t end = found->count - query->skip > limit ? query->skip + limit : found->count;
     auto_buf struct buf next = {0};
     json_open(w, NULL, '{');
     json_open(w, "segments", '[');
     for (size_t i = query->skip; i < end; i++)
-        put_segment(w, &found->items[i]);
+        put_segment(w, shown, &found->items[i]);
     json_close(w, ']');
     if (end < found->count)
         usage_cursor(query, query->question.from_ms, end, &next);
@@ -148,9 +165,12 @@ static int show(struct db *db, struct request *r, struct wanted *wanted, struct 
         return err_field(err, "cursor", "cursor must be what an earlier page gave as `next`");
     if (wanted->found.count)
         qsort(wanted->found.items, wanted->found.count, sizeof(*wanted->found.items), by_start);
+    auto_usage_names struct usage_names *names = usage_names_new();
+    struct shown shown = {names, caller_is_operator(&r->caller)};
+    usage_names_use(names, request_reader(r));
     struct json_writer w = request_json(r, 200);
-    put_page(&w, &query, &wanted->found, (size_t)limit);
-    return 0;
+    put_page(&w, &query, &wanted->found, (size_t)limit, &shown);
+    return usage_names_failed(names, err);
 }
 
 static int show_on_pool(struct db *db, struct request *r, struct err *err)

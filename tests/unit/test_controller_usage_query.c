@@ -419,6 +419,27 @@ static void test_usage_api__a_tenant_sees_its_own_and_no_nodes(void **state)
     stage_close(&stage);
 }
 
+static void test_usage_api__segments_name_what_splits_them(void **state)
+{
+    struct stage stage;
+    stage_open(&stage, state);
+    world_did(stage.world, 201, "POST", "/v1/flavors",
+              "{\"name\":\"s\",\"vcpus\":2,\"memory_mib\":512,\"disk_gib\":10}");
+    world_did(stage.world, 202, "POST", "/v1/instances?project=acme",
+              "{\"name\":\"of\",\"image\":\"tiny\",\"flavor\":\"s\"}");
+    world_settle(stage.host);
+    world_settle(stage.host);
+    struct answer auto_answer_json seen =
+        world_call(stage.world, 200, "GET", "/v1/instances/of/usage?project=acme", NULL);
+    world_is(&seen, "segments.0.flavor", "s");
+    world_is(&seen, "segments.0.node", "host1");
+    struct answer auto_answer_json tenant =
+        tenant_call(stage.world, stage.tenant, "GET", "/v1/instances/of/usage", NULL);
+    world_is(&tenant, "segments.0.flavor", "s");
+    assert_null(strstr(tenant.text, "\"node\""));
+    stage_close(&stage);
+}
+
 static size_t lines_of(const char *text)
 {
     size_t lines = 0;
@@ -585,6 +606,7 @@ int main(void)
         API(test_usage_api__pages_whose_labels_have_changed_are_refused),
         API(test_usage_api__groups_add_up_to_the_whole),
         API(test_usage_api__a_tenant_sees_its_own_and_no_nodes),
+        API(test_usage_api__segments_name_what_splits_them),
         API(test_usage_api__csv_has_every_row_and_no_formulas),
         API(test_usage_api__exports_show_a_gap_and_focus_charges_for_none),
         API(test_usage_api__a_focus_export_holds_every_rule),
