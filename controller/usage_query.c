@@ -70,7 +70,7 @@ int usage_range_parse(struct request *r, const struct ledger_moment *moment, boo
         return err_field(err, end ? "end" : "start", "start must lie before end%s",
                          end ? "" : ", which is now unless it is given");
     if (*ret_to_ms - *ret_from_ms > YEARS_MAX * 366LL * 24 * HOUR_MS)
-        return err_field(err, "start", "start and end must be within %d years", YEARS_MAX);
+        return err_field(err, "start", "start and end must be at most %d years apart", YEARS_MAX);
     if (hours && hour_floor(*ret_from_ms) != *ret_from_ms)
         return err_field(err, "start", "start must be on the hour: rows are of whole hours");
     if (hours && hour_floor(*ret_to_ms) != *ret_to_ms)
@@ -91,6 +91,8 @@ static int add_key(struct usage_question *question, int by, const char *word, st
 static int add_label(struct usage_query *query, const char *name, struct err *err)
 {
     int label = 0;
+    if (!name[0])
+        return err_field(err, "group_by", "group_by: label: needs the name of a label behind it");
     if (validate_label_name("group_by", name, err) != 0)
         return -1;
     while (label < USAGE_LABELS && query->labels[label][0]) {
