@@ -1,6 +1,7 @@
 /* Clocks that have left their lines of time. A boot has one line from its CLOCK_BOOTTIME to UTC,
  * which no setting of its wall clock moves; but when the two part by more than CLOCK_STEP_MS, one
- * of them is wrong about the hour. Then sealing is held up until an operator has said what holds.
+ * of them is wrong about the hour. Then sealing is held up until an operator has said what holds
+ * (clock_confirm.h).
  */
 #ifndef MINICLOUD_CONTROLLER_CLOCK_STEP_H
 #define MINICLOUD_CONTROLLER_CLOCK_STEP_H
@@ -8,12 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "controller/hosts.h"
+#include "controller/clock_hold.h"
 
 struct db;
 struct err;
 struct evidence;
+struct observation;
 struct tx;
+struct voucher;
 struct vouchers;
 
 enum { CLOCK_STEP_MS = 5000 };
@@ -22,34 +25,33 @@ enum { CLOCK_STEP_MS = 5000 };
 enum { CLOCK_AWAY_DAYS = 7 };
 
 struct clock_held {
-    int64_t node_key; /* 0: our own */
-    char boot_id[HOST_WORD_MAX];
-    int64_t step_ms;  /* how far; positive: its clock is ahead */
-    bool against_own; /* its line differs from ours; else its clock from its line */
+    int64_t count;            /* of clocks that are off */
+    struct clock_hold oldest; /* what was found first */
 };
-/* 1: there is one; 0: none. Steps that were confirmed do not count; one that was noted does,
- * whatever became of that clock since. */
+/* 1: there are some; 0: none; -1. Those that are noted, whatever became of the clock since, and
+ * those found now. What was confirmed does not count. */
 int clock_held(struct vouchers *vouchers, struct db *db, struct evidence *evidence,
                struct clock_held *ret_held, struct err *err);
-/* So that a hold outlives its host's silence, its reboot and our own restart. */
-int clock_note_held(struct tx *tx, const struct clock_held *held, struct err *err);
+/* The same, and notes all that is found now, so that a hold outlives its host's silence, its
+ * reboot and our own restart. */
+int clock_held_note(struct vouchers *vouchers, struct tx *tx, struct evidence *evidence,
+                    struct clock_held *ret_held, struct err *err);
+/* New evidence that by its boot's line lies in the future notes a hold of that boot: it may be
+ * over without ever having been heard from. */
+int clock_note_ahead(struct tx *tx, int64_t node_key, const struct observation *observation,
+                     struct err *err);
 
-/* What an operator can say of a boot. */
-enum clock_word {
-    CLOCK_KEEP,       /* the line as it is */
-    CLOCK_TAKE,       /* the clock as it shows now, for the whole of the boot */
-    CLOCK_CONTROLLER, /* our own time, for the whole of the boot */
-};
-extern const char *const clock_word_names[]; /* "keep","take","controller",NULL */
+/* ---- for clock_confirm.c ---- */
 
-struct clock_verdict {
-    int64_t node_key;    /* 0: our own clock, of which nobody's is better */
-    const char *boot_id; /* NULL: the one that is held, else the present one */
-    int word;            /* enum clock_word */
+/* How far a clock is from its line, and that line from ours. */
+struct clock_steps {
+    int64_t node_key; /* 0: our own machine */
+    char boot_id[HOST_WORD_MAX];
+    int64_t step_ms, line_ms;
 };
-/* ERR_CONFLICT when there is nothing to be confirmed, or a clock would have to be read that cannot
- * be read now; ERR_INVALID of "boot" or "clock". */
-int clock_confirm(struct vouchers *vouchers, struct tx *tx, const struct clock_verdict *verdict,
-                  struct err *err);
+/* A boot of which there is no evidence has no line, and nothing to hold up: zeroes. */
+int clock_steps_of(struct vouchers *vouchers, struct evidence *evidence,
+                   const struct voucher *voucher, struct clock_steps *ret_steps, struct err *err);
+void clock_steps_own(struct vouchers *vouchers, struct clock_steps *ret_steps);
 
 #endif

@@ -90,7 +90,7 @@ int evidence_add(struct tx *tx, int64_t node_key, const struct observation *obse
     struct evidence_row row = {.o = *observation,
                                .node_key = node_key,
                                .flavor_key = flavor_key,
-                               .received_ms = tx->now_ms};
+                               .received_ms = tx_utc(tx)};
     int known = is_repeat(tx->db, &row, err);
     if (known != 0)
         return known < 0 ? -1 : 0;
@@ -117,7 +117,7 @@ int evidence_witness(struct tx *tx, const struct witnessed *w, struct err *err)
                                .node_key = w->node_key,
                                .flavor_key = w->flavor_key,
                                .bytes = w->bytes,
-                               .received_ms = tx->now_ms};
+                               .received_ms = tx_utc(tx)};
     return insert(tx->db, &row, err);
 }
 

@@ -8,8 +8,9 @@
 #include "api/wire_table.h"
 #include "controller/access.h"
 #include "controller/app.h"
-#include "controller/clock_step.h"
+#include "controller/clock_confirm.h"
 #include "controller/handlers.h"
+#include "controller/hosts.h"
 #include "controller/ledger_verify.h"
 #include "controller/writer.h"
 

@@ -4,7 +4,7 @@
 #include "controller/ledger.h"
 #include "controller/metrics.h"
 #include "controller/store_metrics.h"
-#include "controller/usage_query.h"
+#include "controller/usage_held.h"
 #include "controller/watch.h"
 #include "controller/writer.h"
 
@@ -12,8 +12,8 @@
 static int print_usage(struct db *db, struct request *r, struct err *err)
 {
     struct ledger_moment moment;
-    struct usage_held held;
-    if (ledger_now(r->app, &moment, err) != 0 || usage_held(r, db, &moment, &held, err) != 0)
+    int64_t held;
+    if (ledger_now(r->app, &moment, err) != 0 || usage_held_count(r, db, &moment, &held, err) != 0)
         return -1;
     buf_printf(
         &r->reply,
@@ -23,9 +23,9 @@ static int print_usage(struct db *db, struct request *r, struct err *err)
         "# HELP minicloud_usage_measured_until_seconds Up to when hosts vouch for it.\n"
         "# TYPE minicloud_usage_measured_until_seconds gauge\n"
         "minicloud_usage_measured_until_seconds %lld\n"
-        "# HELP minicloud_usage_held 1: a clock stepped, and sealing waits to be told.\n"
-        "# TYPE minicloud_usage_held gauge\nminicloud_usage_held %d\n",
-        (long long)(moment.sealed_ms / 1000), (long long)(moment.until_ms / 1000), held.held);
+        "# HELP minicloud_usage_held Clocks that are off, of which sealing waits to be told.\n"
+        "# TYPE minicloud_usage_held gauge\nminicloud_usage_held %lld\n",
+        (long long)(moment.sealed_ms / 1000), (long long)(moment.until_ms / 1000), (long long)held);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "controller/price.h"
 #include "controller/store_segment.h"
 #include "controller/usage_file.h"
+#include "controller/usage_held.h"
 #include "controller/usage_json.h"
 #include "controller/usage_names.h"
 #include "controller/usage_query.h"
@@ -43,28 +44,6 @@ static bool page_row(void *ctx, const struct usage_row *row)
     return true;
 }
 
-static int put_held(struct json_writer *w, struct request *r, const struct usage_query *query,
-                    struct usage_names *names, struct err *err)
-{
-    struct usage_held held;
-    struct db *db = request_reader(r);
-    if (usage_held(r, db, &query->moment, &held, err) != 0)
-        return -1;
-    if (!held.held) {
-        json_put_null(w, "held");
-        return 0;
-    }
-    usage_names_use(names, db);
-    const struct noun_row *node = usage_name(names, ACCESS_NODE, held.node_key);
-    bool sees_node = caller_is_operator(&r->caller);
-    json_open(w, "held", '{');
-    json_put_str(w, "reason", held.reason);
-    json_put_str(w, "node", sees_node && node ? node->name : NULL);
-    json_put_str(w, "boot", sees_node ? held.boot_id : NULL);
-    json_close(w, '}');
-    return 0;
-}
-
 static int read_page(struct db *db, struct request *r, struct err *err)
 {
     struct usage_query query;
@@ -90,7 +69,7 @@ static int read_page(struct db *db, struct request *r, struct err *err)
     json_put_str(&w, "currency", price_currency(r->app));
     json_put_time(&w, "sealed_until", query.moment.sealed_ms);
     json_put_time(&w, "measured_until", query.moment.until_ms);
-    if (put_held(&w, r, &query, names, err) != 0)
+    if (usage_held_put(&w, r, &query.moment, names, err) != 0)
         return -1;
     json_close(&w, '}');
     return 0;

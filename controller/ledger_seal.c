@@ -105,13 +105,11 @@ static int is_held(struct tx *tx, struct vouchers *vouchers, struct err *err)
     if (evidence_head(tx->db, &key, chain, err) != 0)
         return -1;
     struct evidence *evidence = evidence_at(tx->db, key, 0, NULL, NULL);
-    int rc = clock_held(vouchers, tx->db, evidence, &held, err);
+    int rc = clock_held_note(vouchers, tx, evidence, &held, err);
     evidence_free(evidence);
-    if (rc == 1 && clock_note_held(tx, &held, err) != 0)
-        return -1;
     if (rc == 1)
-        log_warn("usage.held", "node_key=%" PRId64 " boot=%s step_ms=%" PRId64, held.node_key,
-                 held.boot_id, held.step_ms);
+        log_warn("usage.held", "clocks=%" PRId64 " node_key=%" PRId64 " boot=%s step_ms=%" PRId64,
+                 held.count, held.oldest.node_key, held.oldest.boot_id, held.oldest.step_ms);
     return rc;
 }
 

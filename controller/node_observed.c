@@ -6,6 +6,7 @@
 #include "api/err.h"
 #include "api/limits.h"
 #include "api/log.h"
+#include "controller/clock_step.h"
 #include "controller/evidence.h"
 #include "controller/hosts.h"
 #include "controller/meta.h"
@@ -131,6 +132,8 @@ static int take_observations(struct observing *o, struct node_report_ack *ack, s
     for (size_t i = 0; i < o->report->observations.count; i++) {
         int new = take_observation(o, &items[i], err);
         if (new < 0)
+            return -1;
+        if (new > 0 && clock_note_ahead(o->tx, o->node_key, &items[i], err) != 0)
             return -1;
         o->wrote |= new > 0;
         ack->spool = items[i].incarnation;

@@ -254,6 +254,18 @@ static const char *const migrations[] = {
     "CREATE TRIGGER observation_no_delete BEFORE DELETE ON observation"
     "  BEGIN SELECT RAISE(ABORT, 'observations are append-only'); END;"
 
+    /* Boots whose clock was found off (what it is off from: 0 its own line of time, 1 ours, 2 the
+     * last seal), of a host or (node_key NULL) of the controller's own machine. Sealing waits
+     * while any has not been confirmed. A row stays when it has been: so far (kept_*) that clock
+     * may be off. */
+    "CREATE TABLE clock_hold ("
+    "  key INTEGER PRIMARY KEY AUTOINCREMENT, node_key INTEGER REFERENCES node(key),"
+    "  boot_id TEXT NOT NULL, step_ms INTEGER NOT NULL,"
+    "  against INTEGER NOT NULL CHECK (against IN (0,1,2)), noted_ms INTEGER NOT NULL,"
+    "  confirmed_ms INTEGER, kept_step_ms INTEGER NOT NULL, kept_line_ms INTEGER NOT NULL)"
+    "  STRICT;"
+    "CREATE UNIQUE INDEX clock_hold_boot ON clock_hold(ifnull(node_key, 0), boot_id);"
+
     /* Which flavor an instance was of, before a resize changed it: evidence knows sizes only. */
     "CREATE TABLE instance_flavor_past ("
     "  key INTEGER PRIMARY KEY AUTOINCREMENT,"

@@ -1,7 +1,6 @@
 /* What a request asks about usage, and the rows of the answer. */
 #include "controller/usage_query.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "api/clock.h"
@@ -9,9 +8,7 @@
 #include "api/mem.h"
 #include "api/validate.h"
 #include "controller/app.h"
-#include "controller/clock_step.h"
 #include "controller/db.h"
-#include "controller/evidence.h"
 #include "controller/price.h"
 #include "controller/readers.h"
 #include "controller/request.h"
@@ -332,28 +329,4 @@ int usage_query_rows(struct request *r, const struct usage_query *query, struct 
     }
     price_book_free(book);
     return rc;
-}
-
-/* ---- what holds up sealing ---- */
-
-int usage_held(struct request *r, struct db *db, const struct ledger_moment *moment,
-               struct usage_held *ret_held, struct err *err)
-{
-    struct clock_held held;
-    *ret_held = (struct usage_held){0};
-    struct evidence *evidence = evidence_at(db, moment->observation_key, 0, NULL, NULL);
-    int rc = clock_held(r->app->vouchers, db, evidence, &held, err);
-    evidence_free(evidence);
-    if (rc <= 0)
-        return rc;
-    ret_held->held = true;
-    ret_held->node_key = held.node_key;
-    snprintf(ret_held->boot_id, sizeof(ret_held->boot_id), "%s", held.boot_id);
-    snprintf(ret_held->reason, sizeof(ret_held->reason),
-             "%s is %lld ms %s %s; POST /v1/usage/confirm says which holds",
-             held.node_key ? "the node's clock" : "the controller's clock",
-             (long long)llabs(held.step_ms), held.step_ms < 0 ? "behind" : "ahead of",
-             held.against_own ? held.node_key ? "the controller's" : "the last seal"
-                              : "where it was");
-    return 0;
 }

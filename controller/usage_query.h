@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #include "api/limits.h"
-#include "controller/hosts.h"
 #include "controller/ledger.h"
 #include "controller/usage_sum.h"
 
@@ -60,15 +59,5 @@ bool usage_position_fits(const struct usage_query *query);
  * long answer keeps no old state of the database. */
 int usage_query_rows(struct request *r, const struct usage_query *query, struct usage_names *names,
                      usage_row_each *each, void *ctx, struct err *err);
-
-/* What else every answer says: whether a clock holds up sealing. Fills node and reason. */
-struct usage_held {
-    bool held;
-    int64_t node_key;
-    char boot_id[HOST_WORD_MAX];
-    char reason[160];
-};
-int usage_held(struct request *r, struct db *db, const struct ledger_moment *moment,
-               struct usage_held *ret_held, struct err *err);
 
 #endif

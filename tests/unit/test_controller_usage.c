@@ -1,88 +1,7 @@
 /* Usage through the API: what simulated hosts prove, sealed and not, and what operators do
  * with the ledger. */
 
-#include "tests/unit/controller_world.h"
-
-#include "controller/evidence.h"
-#include "controller/hosts.h"
-#include "controller/ledger_seal.h"
-#include "controller/vouch.h"
-
-/* ---- helpers ---- */
-
-struct sealing {
-    struct world *world;
-    int64_t until_ms; /* 0: only if an hour is due */
-    int sealed;
-};
-
-static int seal_run(struct tx *tx, void *ctx, struct err *err)
-{
-    struct sealing *s = ctx;
-    if (!s->until_ms) {
-        s->sealed = ledger_seal_due(tx, s->world->app->vouchers, 1, err);
-        return s->sealed < 0 ? -1 : 0;
-    }
-    for (size_t i = 0; i < hosts_count(tx->hosts); i++) {
-        const struct host *host = hosts_at(tx->hosts, i);
-        if (host && evidence_host_seen(tx, host, err) != 0)
-            return -1;
-    }
-    return ledger_seal(tx, s->until_ms, err);
-}
-
-static int seal(struct world *world, int64_t until_ms)
-{
-    struct err auto_err err = {0};
-    struct sealing s = {.world = world, .until_ms = until_ms};
-    struct write_job job = {.run = seal_run, .ctx = &s};
-    if (writer_call(world->app->writer, &job, &err) != 0)
-        fail_msg("%s", err.msg);
-    return s.sealed;
-}
-
-/* Quantity of a meter over all time, -1: no row. */
-static long long used(struct world *world, const char *meter, const char *more)
-{
-    autofree char *path = xasprintf("/v1/usage?start=2020-01-01T00:00:00Z&meter=%s%s", meter, more);
-    struct answer auto_answer_json usage = world_call(world, 200, "GET", path, NULL);
-    const char *text = answer_str(&usage, "usage.0.quantity");
-    return text ? strtoll(text, NULL, 10) : -1;
-}
-
-/* Until there is more of it than that. */
-static long long used_beyond(struct world *world, struct sim_agent *host, const char *meter,
-                             long long before)
-{
-    long long now;
-    while ((now = used(world, meter, "")) <= before)
-        world_settle(host);
-    return now;
-}
-
-struct stage {
-    struct world *world;
-    struct sim_agent *host;
-    char *id;
-};
-
-static struct stage stage_open(void **state)
-{
-    struct stage stage = {.world = *state};
-    world_image(stage.world, "tiny");
-    stage.host = world_host(stage.world, "h1", 8192);
-    stage.id = world_create(stage.world, "one");
-    world_settle(stage.host);
-    used_beyond(stage.world, stage.host, "running", 5);
-    return stage;
-}
-
-static void stage_close(struct stage *stage)
-{
-    sim_free(stage->host);
-    free(stage->id);
-}
-#define auto_stage __attribute__((cleanup(stage_close)))
+#include "tests/unit/usage_world.h"
 
 /* ---- what is used ---- */
 
@@ -289,100 +208,6 @@ static void test_usage__a_tenant_sees_its_own_and_no_nodes(void **state)
     assert_int_equal(nodes.status, 403);
 }
 
-/* ---- clocks ---- */
-
-static void test_usage__a_stepped_clock_holds_up_sealing_until_someone_confirms(void **state)
-{
-    struct stage auto_stage stage = stage_open(state);
-    struct vouchers *vouchers = stage.world->app->vouchers;
-    size_t count;
-    autofree struct voucher *all = vouchers_all(vouchers, &count);
-    assert_int_equal(count, 1);
-    all[0].wall_ms += 30LL * 24 * 3600 * 1000;
-    long long ran = used(stage.world, "running", "");
-    vouchers_heard(vouchers, &all[0]);
-    struct answer auto_answer_json held = world_call(stage.world, 200, "GET", "/v1/usage", NULL);
-    world_is(&held, "held.node", "h1");
-    assert_in_range(used(stage.world, "running", ""), ran, ran + 5);
-    assert_int_equal(seal(stage.world, 0), 0);
-    assert_int_equal(world_number(stage.world, "SELECT count(*) FROM seal"), 0);
-    /* Silence does not end it. */
-    vouchers_lost(vouchers, all[0].node_key);
-    assert_int_equal(seal(stage.world, 0), 0);
-    world_see(stage.world, "/v1/usage", "held.node", "h1");
-    vouchers_heard(vouchers, &all[0]);
-    world_did(stage.world, 204, "POST", "/v1/usage/confirm",
-              "{\"node\":\"h1\",\"clock\":\"keep\"}");
-    assert_in_range(used(stage.world, "running", ""), ran, ran + 5);
-    assert_int_equal(seal(stage.world, 0), 1);
-    world_see(stage.world, "/v1/usage", "held", NULL);
-}
-
-static void confirm(struct world *world, int status, const char *boot, const char *clock)
-{
-    world_did(world, status, "POST", "/v1/usage/confirm",
-              "{\"node\":\"h1\",\"boot\":\"%s\",\"clock\":\"%s\"}", boot, clock);
-}
-
-/* Somebody took a clock that was wrong, and the host has booted since. */
-static void test_usage__a_boot_that_is_over_can_be_laid_on_the_controllers_time(void **state)
-{
-    struct stage auto_stage stage = stage_open(state);
-    struct vouchers *vouchers = stage.world->app->vouchers;
-    autofree char *boot = xstrdup(sim_boot_id(stage.host));
-    size_t count;
-    autofree struct voucher *all = vouchers_all(vouchers, &count);
-    long long ran = used(stage.world, "running", "");
-    all[0].wall_ms += 90LL * 24 * 3600 * 1000;
-    vouchers_heard(vouchers, &all[0]);
-    confirm(stage.world, 204, boot, "take");
-    assert_int_equal(used(stage.world, "running", ""), -1); /* it lies in the future */
-    sim_reboot(stage.host);
-    world_settle(stage.host);
-    confirm(stage.world, 409, boot, "take");
-    confirm(stage.world, 409, boot, "keep");
-    confirm(stage.world, 400, "another", "controller");
-    confirm(stage.world, 204, boot, "controller");
-    assert_true(used(stage.world, "running", "") >= ran - 5);
-    world_did(stage.world, 400, "POST", "/v1/usage/confirm", "{\"clock\":\"controller\"}");
-}
-
-/* The hold is of a boot that is over by the time that somebody looks. */
-static void test_usage__what_holds_up_sealing_names_its_boot_and_is_what_is_confirmed(void **state)
-{
-    struct stage auto_stage stage = stage_open(state);
-    struct vouchers *vouchers = stage.world->app->vouchers;
-    autofree char *boot = xstrdup(sim_boot_id(stage.host));
-    size_t count;
-    autofree struct voucher *all = vouchers_all(vouchers, &count);
-    all[0].wall_ms -= 24LL * 3600 * 1000;
-    vouchers_heard(vouchers, &all[0]);
-    assert_int_equal(seal(stage.world, 0), 0);
-    sim_reboot(stage.host);
-    world_settle(stage.host);
-    world_see(stage.world, "/v1/usage", "held.boot", boot);
-    confirm(stage.world, 204, sim_boot_id(stage.host), "keep");
-    world_see(stage.world, "/v1/usage", "held.boot", boot);
-    world_did(stage.world, 204, "POST", "/v1/usage/confirm",
-              "{\"node\":\"h1\",\"clock\":\"controller\"}");
-    world_see(stage.world, "/v1/usage", "held", NULL);
-    assert_int_equal(seal(stage.world, 0), 1);
-}
-
-/* A clock that is far ahead after a start would seal the future. */
-static void test_usage__a_jump_of_days_since_the_last_seal_is_held_as_well(void **state)
-{
-    struct stage auto_stage stage = stage_open(state);
-    seal(stage.world, vouchers_now(stage.world->app->vouchers) - 8LL * 24 * 3600 * 1000);
-    assert_int_equal(seal(stage.world, 0), 0);
-    struct answer auto_answer_json held = world_call(stage.world, 200, "GET", "/v1/usage", NULL);
-    assert_non_null(strstr(answer_str(&held, "held.reason"), "ahead of the last seal"));
-    world_did(stage.world, 204, "POST", "/v1/usage/confirm", "{\"clock\":\"keep\"}");
-    assert_int_equal(seal(stage.world, 0), 1);
-    assert_int_equal(seal(stage.world, 0), 1);
-    world_see(stage.world, "/v1/usage", "held", NULL);
-}
-
 /* ---- verification ---- */
 
 static void test_usage__verify_names_the_row_that_was_changed(void **state)
@@ -440,10 +265,6 @@ int main(void)
         TEST(test_usage__a_run_that_ended_unknown_to_a_restored_database_is_not_billed_on),
         TEST(test_usage__evidence_that_cannot_be_is_dropped),
         TEST(test_usage__a_tenant_sees_its_own_and_no_nodes),
-        TEST(test_usage__a_stepped_clock_holds_up_sealing_until_someone_confirms),
-        TEST(test_usage__a_boot_that_is_over_can_be_laid_on_the_controllers_time),
-        TEST(test_usage__what_holds_up_sealing_names_its_boot_and_is_what_is_confirmed),
-        TEST(test_usage__a_jump_of_days_since_the_last_seal_is_held_as_well),
         TEST(test_usage__verify_names_the_row_that_was_changed),
         TEST(test_usage__verify_refuses_to_begin_after_what_is_no_seals_chain),
     };
