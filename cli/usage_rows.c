@@ -316,7 +316,11 @@ bool usage_put_held(const struct json *answer, struct buf *out)
         return false;
     if (node && !(reason && strstr(reason, node)))
         buf_printf(out, "node %s: ", node);
+    /* What is said to callers of the API is said by our own hint. */
+    const char *advice = reason ? strstr(reason, "; POST ") : NULL;
     buf_puts(out, reason ? reason : "a clock stepped");
+    if (advice)
+        out->data[out->len -= strlen(advice)] = '\0';
     for (size_t i = 0; i < out->len; i++) {
         unsigned char c = (unsigned char)out->data[i];
         out->data[i] = c < 0x20 || c == 0x7f ? ' ' : out->data[i];

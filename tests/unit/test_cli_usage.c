@@ -707,7 +707,8 @@ static void test_confirm__asks_first_and_says_which_clock_holds(void **state)
         {"GET /v1/usage?limit=1", 200, ANSWER(""), false, 0},
         {"POST /v1/usage/confirm", 204, NULL, false, 0},
         {"GET /v1/usage?limit=1", 200,
-         "{\"usage\":[],\"held\":{\"reason\":\"the clock of node n2 stepped\",\"node\":\"n2\"}}",
+         "{\"usage\":[],\"held\":{\"reason\":\"the clock of node n2 stepped; POST /v1/usage/confirm"
+         " says which time holds\",\"node\":\"n2\"}}",
          false, 0},
         {"POST /v1/usage/confirm", 204, NULL, false, 0},
         {"GET /v1/usage?limit=1", 503, PROBLEM("503", "unavailable", "not now"), false, 0},
