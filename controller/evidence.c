@@ -264,10 +264,12 @@ static int end_runs(struct tx *tx, int64_t node_key, const struct node_report *r
 {
     bool runs = seen->state == STATE_RUNNING;
     auto_stmt struct stmt *stmt =
-        db_stmt(tx->db, "SELECT DISTINCT s.run FROM observation s WHERE s.resource_id = ?1"
-                        " AND s.resource_id <> '' AND s.kind = 0 AND s.boot_id = ?2 AND s.run <> ?3"
-                        " AND NOT EXISTS (SELECT 1 FROM observation e WHERE e.resource_id = ?1"
-                        " AND e.resource_id <> '' AND e.kind = 1 AND e.run = s.run) ORDER BY 1");
+        db_stmt(tx->db, "SELECT DISTINCT s.run FROM observation s INDEXED BY observation_fact"
+                        " WHERE s.resource_id = ?1 AND s.resource_id <> '' AND s.kind <> 4"
+                        " AND s.kind = 0 AND s.boot_id = ?2 AND s.run <> ?3 AND NOT EXISTS"
+                        " (SELECT 1 FROM observation e INDEXED BY observation_fact"
+                        " WHERE e.resource_id = ?1 AND e.resource_id <> '' AND e.kind <> 4"
+                        " AND e.kind = 1 AND e.run = s.run) ORDER BY 1");
     stmt_bind(stmt, "tti", seen->id, report->boot_id, runs ? seen->run : (int64_t)-1);
     int rc;
     while ((rc = stmt_step(stmt, err)) == 1) {
