@@ -38,7 +38,7 @@ void usage_span_text(int64_t ms, struct buf *out)
         const char *name;
         long long seconds;
     } units[] = {{"day", 86400}, {"hour", 3600}, {"minute", 60}, {"second", 1}};
-    long long left = (llabs(ms) + 500) / 1000;
+    long long left = llabs(ms / 1000) + (llabs(ms % 1000) >= 500);
     size_t i = 0;
     while (i < 3 && left < units[i].seconds)
         i++;

@@ -119,10 +119,11 @@ static bool claim(struct agent *agent, bool *told, bool is)
 static int tell_start(struct agent *agent, struct instance *instance, const struct step_env *env,
                       const struct facts *f, struct err *err)
 {
-    int64_t before;
-    if (!runs(f) || !claim_run(agent, instance, f->mark.started, &before))
-        return 0;
-    if (step_witness_start(env, f, err) == 0)
+    int64_t before, started_ms = runs(f) ? env->started_at(env->ctx, f->id) : 0;
+    /* A QEMU that is just going has no time of its start any more, and another one must not be
+     * made up. */
+    if (started_ms == 0 || !claim_run(agent, instance, f->mark.started, &before) ||
+        step_witness_start(env, f, started_ms, err) == 0)
         return 0;
     claim_run(agent, instance, before, &before);
     return -1;

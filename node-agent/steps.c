@@ -26,11 +26,10 @@ static int witness(const struct step_env *env, const struct facts *f, struct obs
     return env->witness(env->ctx, &o, err);
 }
 
-int step_witness_start(const struct step_env *env, const struct facts *f, struct err *err)
+int step_witness_start(const struct step_env *env, const struct facts *f, int64_t started_ms,
+                       struct err *err)
 {
-    struct observation o = {.kind = OBS_STARTED,
-                            .run = f->mark.started,
-                            .boottime_ms = env->started_at(env->ctx, f->id)};
+    struct observation o = {.kind = OBS_STARTED, .run = f->mark.started, .boottime_ms = started_ms};
     return witness(env, f, o, err);
 }
 
@@ -242,7 +241,7 @@ static int resume(const struct step_env *env, struct facts *f, struct err *err)
         return -1;
     f->power = HOST_ACTIVE;
     f->pause = PAUSE_NONE;
-    return step_witness_start(env, f, err);
+    return step_witness_start(env, f, env->started_at(env->ctx, f->id), err);
 }
 
 void step_asking(struct situation *s)

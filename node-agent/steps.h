@@ -37,8 +37,9 @@ void step_asking(struct situation *s);
 /* Looks; `list`: with all volumes. Keeps what only the agent knows. */
 int step_look(const struct step_env *env, const struct situation *s, bool list, struct facts *facts,
               struct err *err);
-/* Writes down that the newest run began. */
-int step_witness_start(const struct step_env *env, const struct facts *facts, struct err *err);
+/* Writes down that the newest run began, in CLOCK_BOOTTIME ms; 0: now. */
+int step_witness_start(const struct step_env *env, const struct facts *facts, int64_t started_ms,
+                       struct err *err);
 /* Writes down that it is there, with the sizes that it has. */
 int step_witness_sizes(const struct step_env *env, const struct facts *facts, struct err *err);
 /* Writes down what the newest run has used so far. */

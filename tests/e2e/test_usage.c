@@ -18,7 +18,7 @@ test_usage__a_guest_that_stops_while_the_controller_is_dead_is_billed_as_it_was(
     life_ended(life);
     let_time_pass();
     start_controller();
-    await_off(life, "stopped");
+    await_off(life, "stopped", true);
     assert_life(life);
     life_delete(life);
 }
@@ -32,7 +32,7 @@ static void test_usage__a_guest_that_stops_while_the_agent_is_dead_is_billed_as_
     life_ended(life);
     let_time_pass();
     start_agent();
-    await_off(life, "stopped");
+    await_off(life, "stopped", true);
     assert_life(life);
     life_delete(life);
 }
@@ -64,7 +64,7 @@ static void test_usage__a_guest_that_ends_while_libvirtd_is_dead_is_billed_as_it
     kill_guest(life);
     let_time_pass();
     cloud_libvirtd(stage.cloud, "start-libvirtd");
-    await_off(life, "crashed");
+    await_off(life, "crashed", true);
     assert_life(life);
     life_delete(life);
 }
@@ -84,7 +84,7 @@ static void test_usage__an_end_that_nobody_saw_ends_the_bill_at_the_last_evidenc
     int64_t back_ms = clock_boottime_ms();
     cloud_libvirtd(stage.cloud, "start-libvirtd");
     start_agent();
-    await_off(life, "crashed");
+    await_off(life, "crashed", false);
     read_bill(life, &bill);
     assert_no_moment_twice_or_never(&bill, 1);
     assert_int_equal(bill_rows(&bill, "running", ran), 1);
@@ -150,7 +150,7 @@ static void test_usage__a_whole_life_is_billed_as_it_was(void **state)
     life_runs(life);
     free(guest_ask(cloud, address, "/cgi-bin/off"));
     life_ended(life);
-    await_off(life, "stopped");
+    await_off(life, "stopped", true);
     life_do(life, "start", "{}");
     life_runs(life);
     life_do(life, "stop", "{\"force\":true}");
@@ -225,7 +225,7 @@ static void test_usage__clocks_that_step_by_a_month_change_no_length(void **stat
     start_controller();
     await_held(NULL, true);
     kill_guest(life);
-    await_off(life, "crashed");
+    await_off(life, "crashed", true);
     assert_life(life);
     ctl((const char *[]){"usage", "confirm", "--clock", "keep", "--yes", NULL});
     await_held(NULL, false);
@@ -234,7 +234,7 @@ static void test_usage__clocks_that_step_by_a_month_change_no_length(void **stat
     await_held(node, true);
     guest_power_off(stage.cloud, steady->id);
     life_ended(steady);
-    await_off(steady, "stopped");
+    await_off(steady, "stopped", true);
     assert_life(steady);
     ctl((const char *[]){"usage", "confirm", node, "--clock", "keep", "--yes", NULL});
     await_held(node, false);

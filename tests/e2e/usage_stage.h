@@ -239,18 +239,20 @@ static void read_bill(const struct life *life, struct bill *ret_bill)
     bill_read(stage.cloud, life->id, ret_bill);
 }
 
-/* Its host says that it is off before it says since when, and no event tells of that. */
-static void await_off(const struct life *life, const char *state)
+/* Its host says that it is off before it says since when, and no event tells of that. `seen`:
+ * somebody saw it end, and will say so. */
+static void await_off(const struct life *life, const char *state, bool seen)
 {
     autofree char *path = xasprintf("/v1/instances/%s", life->id);
     cloud_await(stage.cloud, path, "state", state, PATIENCE_MS);
     int64_t until = clock_boottime_ms() + PATIENCE_MS;
     for (;;) {
         struct bill bill;
-        const struct bill_row *kept[BILL_ROWS];
+        const struct bill_row *kept[BILL_ROWS], *ran[BILL_ROWS];
         bill_read(stage.cloud, life->id, &bill);
         size_t count = bill_rows(&bill, "allocated", kept);
-        if (count > 0 && kept[count - 1]->open)
+        size_t runs = bill_rows(&bill, "running", ran);
+        if (count > 0 && kept[count - 1]->open && runs > 0 && (!seen || ran[runs - 1]->verified))
             return;
         if (clock_boottime_ms() > until)
             cloud_fail("the end of %s is not told", life->name);
