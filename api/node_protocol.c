@@ -168,8 +168,8 @@ const struct wire_struct node_report_wire = WIRE_STRUCT(node_report);
 #undef STRUCT
 
 #define STRUCT node_report_ack
-static const struct wire_field node_report_ack_fields[] = {W_STR_REQ(epoch, TEXT), W_I64(revision),
-                                                           W_STR(mark, NODE_MARK_MAX),
-                                                           W_STR(spool, TEXT), W_I64(acknowledged)};
+static const struct wire_field node_report_ack_fields[] = {
+    W_STR_REQ(epoch, TEXT),     W_I64(revision),    W_I64(boot_order),
+    W_STR(mark, NODE_MARK_MAX), W_STR(spool, TEXT), W_I64(acknowledged)};
 const struct wire_struct node_report_ack_wire = WIRE_STRUCT(node_report_ack);
 #undef STRUCT

@@ -178,6 +178,7 @@ struct node_report_ack {
     char *epoch;
     int64_t revision;
     char *mark;
+    int64_t boot_order;   /* of the reporting boot, as the controller has settled it */
     char *spool;          /* incarnation of the last observation below */
     int64_t acknowledged; /* observations up to this sequence are committed */
 };

@@ -100,7 +100,10 @@ void usage_view_measure(struct usage_view *view, const struct remote_list *list)
         view->corrected |= is_nonzero(row, "correction");
         if (!amount_of(json_get(row, "cost_nanos"), &cost))
             continue;
-        view->total += cost;
+        /* More than any honest sum comes to stays what it was. */
+        amount total;
+        if (!__builtin_add_overflow(view->total, cost, &total))
+            view->total = total;
         int decimals = money_decimals(cost);
         view->decimals = decimals > view->decimals ? decimals : view->decimals;
     }

@@ -198,8 +198,28 @@ static int confirm_own(struct vouchers *v, struct tx *tx, const struct clock_ver
     return clock_hold_close(tx, &hold, now, err);
 }
 
+/* Who names no boot speaks of all that are held of the node; only the present one has a clock that
+ * can be taken. */
+static int confirm_others(struct vouchers *v, struct tx *tx, const struct clock_verdict *verdict,
+                          struct err *err)
+{
+    struct clock_hold hold;
+    int more = 0;
+    if (verdict->boot_id || verdict->word == CLOCK_TAKE)
+        return 0;
+    while ((more = clock_hold_oldest_of(tx->db, verdict->node_key, &hold, err)) == 1) {
+        struct clock_verdict next = *verdict;
+        next.boot_id = hold.boot_id;
+        if (confirm_node(v, tx, &next, err) != 0)
+            return -1;
+    }
+    return more;
+}
+
 int clock_confirm(struct vouchers *v, struct tx *tx, const struct clock_verdict *verdict,
                   struct err *err)
 {
-    return verdict->node_key ? confirm_node(v, tx, verdict, err) : confirm_own(v, tx, verdict, err);
+    if (!verdict->node_key)
+        return confirm_own(v, tx, verdict, err);
+    return confirm_node(v, tx, verdict, err) == 0 ? confirm_others(v, tx, verdict, err) : -1;
 }

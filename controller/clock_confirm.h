@@ -19,7 +19,7 @@ extern const char *const clock_word_names[]; /* "keep","take","controller",NULL 
 
 struct clock_verdict {
     int64_t node_key;    /* 0: our own clock, of which nobody's is better */
-    const char *boot_id; /* NULL: the one that has been held for longest, else the present one */
+    const char *boot_id; /* NULL: those that are held, else the present one */
     int word;            /* enum clock_word */
 };
 /* Whatever was held of that boot is released. ERR_CONFLICT when there is nothing to be confirmed,

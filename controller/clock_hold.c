@@ -98,10 +98,11 @@ int clock_hold_close_own(struct tx *tx, int64_t at_ms, struct err *err)
     return stmt_run(stmt, err);
 }
 
-int clock_hold_own_closed(struct db *db, int64_t *ret_ms, struct err *err)
+int clock_hold_own_closed(struct db *db, int64_t now_ms, int64_t *ret_ms, struct err *err)
 {
-    auto_stmt struct stmt *stmt =
-        db_stmt(db, "SELECT max(confirmed_ms) FROM clock_hold WHERE node_key IS NULL");
+    auto_stmt struct stmt *stmt = db_stmt(db, "SELECT max(confirmed_ms) FROM clock_hold"
+                                              " WHERE node_key IS NULL AND confirmed_ms <= ?");
+    stmt_bind(stmt, "i", now_ms);
     if (stmt_step(stmt, err) != 1)
         return -1;
     *ret_ms = stmt_i64(stmt, 0);
@@ -113,9 +114,9 @@ int clock_hold_moved(struct tx *tx, int64_t by_ms, int64_t most_ms, struct err *
     auto_stmt struct stmt *move = db_stmt(tx->db, "UPDATE clock_hold SET step_ms = step_ms - ?"
                                                   " WHERE against = 1 AND confirmed_ms IS NULL");
     auto_stmt struct stmt *drop =
-        db_stmt(tx->db, "DELETE FROM clock_hold WHERE against = 1 AND confirmed_ms IS NULL"
-                        " AND step_ms BETWEEN - ?1 AND ?1");
+        db_stmt(tx->db, "UPDATE clock_hold SET confirmed_ms = ?2 WHERE against = 1"
+                        " AND confirmed_ms IS NULL AND step_ms BETWEEN - ?1 AND ?1");
     stmt_bind(move, "i", by_ms);
-    stmt_bind(drop, "i", most_ms);
+    stmt_bind(drop, "ii", most_ms, tx->now_ms);
     return stmt_run(move, err) == 0 && stmt_run(drop, err) == 0 ? 0 : -1;
 }

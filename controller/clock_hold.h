@@ -46,8 +46,9 @@ int clock_hold_open(struct tx *tx, const struct clock_hold *hold, struct err *er
 int clock_hold_close(struct tx *tx, const struct clock_hold *hold, int64_t at_ms, struct err *err);
 /* All that are open of our own machine. */
 int clock_hold_close_own(struct tx *tx, int64_t at_ms, struct err *err);
-/* When one of our own machine was closed last; 0: never. */
-int clock_hold_own_closed(struct db *db, int64_t *ret_ms, struct err *err);
+/* When one of our own machine was closed last by this time, in UTC by our line; 0: never. One that
+ * lies behind it was closed while our clock was wrong. */
+int clock_hold_own_closed(struct db *db, int64_t now_ms, int64_t *ret_ms, struct err *err);
 /* Our own line has moved by so much: what is open against it is off by so much less, and within
  * `most_ms` not at all. */
 int clock_hold_moved(struct tx *tx, int64_t by_ms, int64_t most_ms, struct err *err);

@@ -71,9 +71,10 @@ static int was_away(struct vouchers *v, struct db *db, struct clock_hold *found,
     int known = store_seal_last(db, &last, err);
     if (known <= 0)
         return known;
-    if (clock_hold_own_closed(db, &confirmed, err) != 0)
+    int64_t now = vouchers_now(v);
+    if (clock_hold_own_closed(db, now, &confirmed, err) != 0)
         return -1;
-    found->step_ms = vouchers_now(v) - (confirmed > last.until_ms ? confirmed : last.until_ms);
+    found->step_ms = now - (confirmed > last.until_ms ? confirmed : last.until_ms);
     found->against = CLOCK_LAST_SEAL;
     return found->step_ms > CLOCK_AWAY_DAYS * 24LL * 3600 * 1000;
 }

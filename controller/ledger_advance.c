@@ -259,28 +259,47 @@ struct counters {
     int64_t from_ms; /* rows that start before this are not looked at; INT64_MAX: none are */
 };
 
-/* Whole hours before the sample ahead of the first news stay as they are: of those from that hour
- * on all samples are read, and enough before them to know what the hour began with. */
-static int count_boot(struct advance *a, const char *id, const struct boot *boot, int64_t first_ms,
-                      bool all, struct counters *counters)
+/* A boot with news, and its last sample ahead of them; INT64_MIN: all of it is told again. */
+struct told_anew {
+    const struct boot *boot;
+    int64_t last_ms;
+};
+
+/* Whole hours before the sample ahead of the first news stay as they are: all samples from that
+ * hour on are told again. */
+static int find_from(struct advance *a, const char *id, int64_t first_ms, bool all,
+                     struct told_anew *boot, struct counters *counters)
 {
-    int64_t last = INT64_MIN, from = INT64_MIN;
-    all |= evidence_moved(boot);
-    if (!all && evidence_last_count(a->now, id, boot, first_ms, &last, a->err) < 0)
-        return -1;
-    if (!all) {
-        last = last == INT64_MIN ? 0 : last; /* of this boot nothing was told before */
-        from = hour_floor(boot->line_ms + last);
+    int64_t from = INT64_MIN;
+    boot->last_ms = INT64_MIN;
+    if (!all && !evidence_moved(boot->boot)) {
+        if (evidence_last_count(a->now, id, boot->boot, first_ms, &boot->last_ms, a->err) < 0)
+            return -1;
+        if (boot->last_ms == INT64_MIN) /* of this boot nothing was told before */
+            boot->last_ms = 0;
+        from = hour_floor(boot->boot->line_ms + boot->last_ms);
     }
     counters->from_ms = from < counters->from_ms ? from : counters->from_ms;
-    return evidence_counts(a->now, id, boot, all ? INT64_MIN : last - HOUR_MS, &counters->counts,
-                           a->err);
+    return 0;
 }
 
-static int count(struct advance *a, const char *id, bool all, struct counters *counters)
+/* From the hour on that is told again, with enough before it to know what it began with. */
+static int count_boot(struct advance *a, const char *id, const struct told_anew *boot,
+                      struct counters *counters)
 {
-    /* Of the news only what is new is looked at, however much there is of old. That the disk is
-     * still there, which each agent says when it begins, moves no sample. */
+    int64_t from = counters->from_ms;
+    if (from != INT64_MIN) {
+        from -= boot->boot->line_ms;
+        from = (boot->last_ms < from ? boot->last_ms : from) - HOUR_MS;
+    }
+    return evidence_counts(a->now, id, boot->boot, from, &counters->counts, a->err);
+}
+
+/* Of the news only what is new is looked at, however much there is of old. That the disk is
+ * still there, which each agent says when it begins, moves no sample. */
+static int find_news(struct advance *a, const char *id, bool all, struct told_anew **ret_boots,
+                     size_t *ret_count, struct counters *counters)
+{
     auto_stmt struct stmt *news =
         db_stmt(a->db, "SELECT node_key, boot_id, min(boottime_ms) FROM observation"
                        " INDEXED BY observation_resource WHERE resource_id = ?"
@@ -289,13 +308,26 @@ static int count(struct advance *a, const char *id, bool all, struct counters *c
     stmt_bind(news, "tii", id, all ? (int64_t)0 : a->step->news_key, a->step->to_key);
     int rc;
     while ((rc = stmt_step(news, a->err)) == 1) {
-        const struct boot *boot =
-            evidence_boot(a->now, stmt_i64(news, 0), stmt_text(news, 1), a->err);
-        if (!boot || count_boot(a, id, boot, stmt_i64(news, 2), all, counters) != 0)
+        struct told_anew *boots = xrealloc(*ret_boots, (*ret_count + 1) * sizeof(struct told_anew));
+        struct told_anew *boot = &boots[*ret_count];
+        *ret_boots = boots;
+        boot->boot = evidence_boot(a->now, stmt_i64(news, 0), stmt_text(news, 1), a->err);
+        if (!boot->boot || find_from(a, id, stmt_i64(news, 2), all, boot, counters) != 0)
             return -1;
+        ++*ret_count;
     }
+    return rc;
+}
+
+static int count(struct advance *a, const char *id, bool all, struct counters *counters)
+{
+    autofree struct told_anew *boots = NULL;
+    size_t boot_count = 0;
+    int rc = find_news(a, id, all, &boots, &boot_count, counters);
     if (all)
         counters->from_ms = INT64_MIN;
+    for (size_t i = 0; i < boot_count && rc == 0; i++)
+        rc = count_boot(a, id, &boots[i], counters);
     return rc;
 }
 
@@ -339,6 +371,8 @@ static int count_news(struct advance *a, const char *id, const struct fact *fact
     }
     if (count(a, id, false, counters) != 0)
         return -1;
+    if (counters->from_ms == INT64_MIN)
+        return count_all(a, id, counters);
     return counters->from_ms == INT64_MAX ? 0
                                           : count_other_boots(a, id, facts, fact_count, counters);
 }

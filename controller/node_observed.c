@@ -303,6 +303,7 @@ int node_observe(struct tx *tx, int64_t node_key, const struct node_report *repo
         return -1;
     snprintf(ret_heard->epoch, sizeof(ret_heard->epoch), "%s", o.epoch);
     ret_heard->ack.epoch = ret_heard->epoch;
+    ret_heard->ack.boot_order = order == ORDER_REPEAT ? before.boot_order : o.boot_order;
     ret_heard->ack.mark = ret_heard->mark;
     ret_heard->freed = o.freed;
     return 0;

@@ -164,6 +164,7 @@ static void taken(struct report *report, struct gathering *g, const struct http_
         return;
     }
     spool_acknowledge(agent->spool, ack.spool, ack.acknowledged);
+    spool_boot_settled(agent->spool, agent->boot_id, ack.boot_order);
     wire_release(&node_report_ack_wire, &ack);
 }
 

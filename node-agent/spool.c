@@ -535,3 +535,15 @@ int64_t spool_boot_order(struct spool *spool, const char *boot_id)
     pthread_mutex_unlock(&spool->lock);
     return order;
 }
+
+void spool_boot_settled(struct spool *spool, const char *boot_id, int64_t order)
+{
+    pthread_mutex_lock(&spool->lock);
+    struct line *line = &spool->lines[0];
+    if (strcmp(line->boot_id, boot_id) == 0 && order > line->order) {
+        line->order = order;
+        spool->lines_made++;
+        write_line(spool);
+    }
+    pthread_mutex_unlock(&spool->lock);
+}

@@ -47,6 +47,8 @@ bool spool_line_of(struct spool *spool, const char *boot_id, int64_t *ret_ms);
  * first line: higher than that of the boot before, even if the wall clock was set back. 0 as long
  * as that line could not be written. */
 int64_t spool_boot_order(struct spool *spool, const char *boot_id);
+/* The controller knows of later ones than this spool does: later boots count on from there. */
+void spool_boot_settled(struct spool *spool, const char *boot_id, int64_t order);
 
 /* Not synced: a power cut also ends everything that an old revision could hurt. */
 void spool_note(struct spool *spool, const char *epoch, int64_t revision, const char *mark);

@@ -394,6 +394,12 @@ static void test_spool__boots_are_in_order_though_the_clock_goes_back(void **sta
     assert_int_equal(spool_boot_order(spool, "boot-3"), now + 7000);
     assert_int_equal(spool_boot_order(spool, "boot-2"), now + 1);
     assert_int_equal(spool_boot_order(spool, "boot-1"), 0); /* forgotten; its evidence has it */
+    spool_boot_settled(spool, "boot-3", now + 9000);
+    spool_boot_settled(spool, "boot-3", now);
+    spool_boot_settled(spool, "boot-2", now + 99000); /* late: that boot is over */
+    spool = reopen(spool);
+    spool_line(spool, "boot-4", back);
+    assert_int_equal(spool_boot_order(spool, "boot-4"), now + 9001);
     spool_close(spool);
 }
 
