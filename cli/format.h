@@ -22,6 +22,9 @@ void format_yaml_pages(const struct json *page, const char *list, struct json *c
                        size_t count, struct buf *out);
 /* One YAML scalar: plain when nothing could read it as something else. */
 void format_yaml_string(const char *text, struct buf *out);
+/* Control characters would let whoever named a thing write on the terminal at will: each of their
+ * bytes becomes `instead`, also of those that UTF-8 has beyond ASCII (U+0080 to U+009F). */
+void format_harmless(char *text, size_t len, char instead);
 /* Quoted when it holds a comma, a quote or a line break. */
 void format_csv_cell(const char *text, struct buf *out);
 

@@ -250,15 +250,6 @@ int output_heading(const struct output *output, const struct screen *screen, str
     return flush(screen, &text, err);
 }
 
-/* Control bytes would let whoever named a thing write on the terminal at will. */
-static void put_harmless(const char *text, struct buf *out)
-{
-    for (; *text; text++) {
-        bool control = (unsigned char)*text < 0x20 || *text == 0x7f;
-        buf_putc(out, control ? '?' : *text);
-    }
-}
-
 static void put_line(const struct output *output, const struct json *item, struct buf *out)
 {
     for (size_t i = 0; i < output->count; i++) {
@@ -266,7 +257,8 @@ static void put_line(const struct output *output, const struct json *item, struc
         cell_put(output->columns[i], item, CELL_DETAIL, clock_wall_ms(), &text);
         if (i > 0)
             buf_putc(out, ' ');
-        put_harmless(text.data, out);
+        format_harmless(text.data, text.len, '?');
+        buf_add(out, text.data, text.len);
     }
     buf_putc(out, '\n');
 }

@@ -10,6 +10,7 @@
 #include "api/json.h"
 #include "api/mem.h"
 #include "cli/args.h"
+#include "cli/format.h"
 
 /* What to try, by code. In the text, @noun stands for the noun of the command, @help
  * for the shortest command that explains it, and @again for how to begin anew. */
@@ -138,14 +139,10 @@ static void put_reason(const struct args *args, const char *target, const struct
         out->data[--out->len] = '\0';
 }
 
-/* Control bytes become spaces, so that what a server or a guest wrote stays one line. */
+/* So that what a server or a guest wrote stays one line. */
 static void make_harmless(struct buf *text)
 {
-    for (size_t i = 0; i < text->len; i++) {
-        unsigned char c = (unsigned char)text->data[i];
-        if (c < 0x20 || c == 0x7f)
-            text->data[i] = ' ';
-    }
+    format_harmless(text->data, text->len, ' ');
 }
 
 static void put_pairs(const struct json *object, struct buf *out)

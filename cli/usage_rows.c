@@ -12,6 +12,7 @@
 #include "api/mem.h"
 #include "api/types.h"
 #include "cli/args.h"
+#include "cli/format.h"
 #include "cli/remote.h"
 
 static const char label_prefix[] = "label:";
@@ -324,9 +325,6 @@ bool usage_put_held(const struct json *answer, struct buf *out)
     buf_puts(out, reason ? reason : "a clock stepped");
     if (advice)
         out->data[out->len -= strlen(advice)] = '\0';
-    for (size_t i = 0; i < out->len; i++) {
-        unsigned char c = (unsigned char)out->data[i];
-        out->data[i] = c < 0x20 || c == 0x7f ? ' ' : out->data[i];
-    }
+    format_harmless(out->data, out->len, ' ');
     return true;
 }

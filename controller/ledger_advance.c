@@ -182,8 +182,6 @@ static int id_of(struct advance *a, int resource, int64_t key)
 
 struct opening {
     struct advance *advance;
-    int64_t *nodes; /* that were looked at */
-    size_t count;
     bool all; /* whatever their hosts say: a month ends, and every open row with it */
 };
 
@@ -199,12 +197,6 @@ static void look_at_node(void *ctx, int64_t node_key)
     struct opening *o = ctx;
     struct advance *a = o->advance;
     bool steady = false;
-    for (size_t i = 0; i < o->count; i++) {
-        if (o->nodes[i] == node_key)
-            return;
-    }
-    o->nodes = xrealloc(o->nodes, (o->count + 1) * sizeof(*o->nodes));
-    o->nodes[o->count++] = node_key;
     if (a->failed || (!o->all && is_steady(a, node_key, &steady) != 0)) {
         a->failed = true;
         return;
@@ -218,7 +210,6 @@ static int with_open_rows(struct advance *a)
     struct opening o = {
         .advance = a, .all = month_floor(a->step->from_ms - 1) != month_floor(a->step->to_ms - 1)};
     int rc = a->books->open_nodes(a->books->ctx, look_at_node, &o, a->err);
-    free(o.nodes);
     return rc != 0 || a->failed ? -1 : 0;
 }
 

@@ -39,7 +39,7 @@ struct books {
      * these the ones that start at counted_from_ms or later. */
     int (*rows)(void *ctx, int resource, int64_t resource_key, int64_t counted_from_ms,
                 struct segments *ret_rows, struct err *err);
-    /* The nodes that have open rows (one may come more than once), and the open rows of one. */
+    /* The nodes that have open rows, each once, and the open rows of one. */
     int (*open_nodes)(void *ctx, void (*each)(void *ctx, int64_t node_key), void *each_ctx,
                       struct err *err);
     int (*open_rows)(void *ctx, int64_t node_key,

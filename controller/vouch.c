@@ -1,6 +1,7 @@
 /* Pairs of clocks, and the lines that they should lie on; see vouch.h. */
 #include "controller/vouch.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 #include "api/clock.h"
 #include "api/err.h"
 #include "api/mem.h"
-#include "controller/clock_note.h"
+#include "controller/meta.h"
 #include "controller/vouch_set.h"
 #include "controller/writer.h"
 
@@ -69,33 +70,36 @@ int64_t tx_utc(const struct tx *tx)
 
 /* ---- our own line ---- */
 
-/* Our boot, its line and its order. */
+/* "<our boot> <its line> <its order>" */
 static const char line_name[] = "clock.line";
 
 int vouchers_load(struct vouchers *v, struct db *db, struct err *err)
 {
-    struct clock_note noted;
-    char boot_id[BOOT_ID_MAX];
+    autofree char *text = NULL;
+    char boot_id[BOOT_ID_MAX], noted[HOST_WORD_MAX];
+    int64_t line_ms, order;
     clock_boot_id(boot_id);
-    if (clock_note_read(db, line_name, &noted, err) != 0)
+    if (meta_get(db, line_name, &text, err) != 0)
         return -1;
-    bool same = strcmp(noted.word, boot_id) == 0;
+    if (!text || sscanf(text, "%63s %" SCNd64 " %" SCNd64, noted, &line_ms, &order) != 3)
+        return 0;
+    bool same = strcmp(noted, boot_id) == 0;
     pthread_mutex_lock(&v->lock);
     if (same)
-        v->line_ms = noted.a;
-    if (same || v->boot_order <= noted.b)
-        v->boot_order = same ? noted.b : noted.b + 1;
+        v->line_ms = line_ms;
+    if (same || v->boot_order <= order)
+        v->boot_order = same ? order : order + 1;
     pthread_mutex_unlock(&v->lock);
     return 0;
 }
 
 static int write_line(struct vouchers *v, struct tx *tx, int64_t line_ms, struct err *err)
 {
-    struct clock_note noted = {.a = line_ms, .b = vouchers_boot_order(v)};
     char boot_id[BOOT_ID_MAX];
     clock_boot_id(boot_id);
-    snprintf(noted.word, sizeof(noted.word), "%s", boot_id);
-    return clock_note_write(tx, line_name, &noted, err);
+    autofree char *text =
+        xasprintf("%s %" PRId64 " %" PRId64, boot_id, line_ms, vouchers_boot_order(v));
+    return meta_set(tx, line_name, text, err);
 }
 
 int vouchers_keep(struct vouchers *v, struct tx *tx, struct err *err)

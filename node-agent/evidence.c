@@ -116,10 +116,20 @@ static bool claim(struct agent *agent, bool *told, bool is)
     return !before;
 }
 
+static bool is_told(struct agent *agent, const struct instance *instance, int64_t run)
+{
+    pthread_mutex_lock(&agent->lock);
+    bool told = instance->told_run == run;
+    pthread_mutex_unlock(&agent->lock);
+    return told;
+}
+
 static int tell_start(struct agent *agent, struct instance *instance, const struct step_env *env,
                       const struct facts *f, struct err *err)
 {
-    int64_t before, started_ms = runs(f) ? env->started_at(env->ctx, f->id) : 0;
+    int64_t before, started_ms = 0;
+    if (runs(f) && !is_told(agent, instance, f->mark.started))
+        started_ms = env->started_at(env->ctx, f->id);
     /* A QEMU that is just going has no time of its start any more, and another one must not be
      * made up. */
     if (started_ms == 0 || !claim_run(agent, instance, f->mark.started, &before) ||

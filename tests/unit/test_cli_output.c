@@ -338,10 +338,30 @@ static void test_output__control_bytes_do_not_reach_the_screen(void **state)
     assert_null(strchr(detail, '\033'));
 }
 
+static void test_harmless__no_control_character_reaches_a_terminal(void **state)
+{
+    (void)state;
+    static const char *const words[][2] = {
+        {"plain", "plain"},
+        {"a\x1b[31mb\x7f\n", "a [31mb  "},
+        {"csi \xc2\x9b"
+         "31m",
+         "csi   31m"},
+        {"\xc2\xa0 and \xc3\xbc stay", "\xc2\xa0 and \xc3\xbc stay"},
+        {"cut \xc2", "cut \xc2"},
+        {"", ""}};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        autofree char *text = xstrdup(words[i][0]);
+        format_harmless(text, strlen(text), ' ');
+        assert_string_equal(text, words[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_age__is_one_number_with_one_unit),
+        cmocka_unit_test(test_harmless__no_control_character_reaches_a_terminal),
         cmocka_unit_test(test_bytes__are_short),
         cmocka_unit_test(test_cell__follows_paths_through_arrays_and_objects),
         cmocka_unit_test(test_cell__times_are_ages_in_tables_only),
