@@ -60,6 +60,7 @@ static int open_data(struct app *app, struct err *err)
     if (file_mkdirs(data_dir, 0700, err) != 0 || file_lock(lock, &app->lock_fd, err) != 0 ||
         file_mkdirs(app->image_dir, 0700, err) != 0)
         return -1;
+    db_set_temporary_dir(data_dir);
     struct db *db = NULL;
     if (db_open(app->db_path, DB_WRITER, &db, err) != 0)
         return -1;

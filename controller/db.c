@@ -11,16 +11,21 @@
 #include "controller/db_internal.h"
 #include "controller/schema.h"
 
+/* A job's savepoint keeps its undo pages in one piece of memory of SAVEPOINT_BYTES, which some
+ * 30 pages fill; a larger job goes on in a temporary file. (Told to keep all in memory, SQLite
+ * allocates them by the kilobyte, which costs a tenth of all creates.) What was in memory goes
+ * into the file by one write, and SQLite's unix VFS (os_unix.c, seekAndWriteFd) cuts a write's
+ * length to its lower 17 bits: of a piece of 256 KiB nothing is left, which counts as a full
+ * disk. */
+enum { VFS_WRITE_MAX = 0x1ffff, SAVEPOINT_BYTES = VFS_WRITE_MAX };
+
 /* Before the first connection: every connection belongs to one thread at a time, so SQLite
- * needs no lock of its own around each; nobody reads the global memory statistics. A job's
- * savepoint keeps its undo pages in one piece of memory of this size, which some 60 pages
- * fill; a larger job goes on in a temporary file. (Told to keep all in memory, SQLite
- * allocates them by the kilobyte, which costs a tenth of all creates.) */
+ * needs no lock of its own around each; nobody reads the global memory statistics. */
 static void configure(void)
 {
     sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, 256 * 1024);
+    sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, SAVEPOINT_BYTES);
     sqlite3_initialize();
 }
 
@@ -75,6 +80,12 @@ static int prepare_reader(struct db *db, struct err *err)
                 "PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY;"
                 "PRAGMA wal_autocheckpoint=0;",
                 err);
+}
+
+void db_set_temporary_dir(const char *path)
+{
+    sqlite3_free(sqlite3_temp_directory);
+    sqlite3_temp_directory = sqlite3_mprintf("%s", path);
 }
 
 int db_open(const char *path, enum db_mode mode, struct db **ret_db, struct err *err)

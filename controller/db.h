@@ -15,6 +15,9 @@ struct stmt; /* a cached prepared statement, in use until its stmt_done() */
 
 enum db_mode { DB_WRITER, DB_READER };
 
+/* Where large transactions keep what they would undo: on the database's own disk, so that "the
+ * disk is full" is said of that one. While no connection is open; for the whole process. */
+void db_set_temporary_dir(const char *path);
 /* WAL, synchronous=FULL, foreign_keys=ON, trusted_schema=OFF; a reader is query_only. */
 int db_open(const char *path, enum db_mode mode, struct db **ret_db, struct err *err);
 void db_close(struct db *db);

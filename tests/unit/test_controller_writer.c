@@ -118,6 +118,7 @@ struct job {
     sem_t *over;
     bool fails, event, after;
     size_t bytes;
+    int rows; /* writes as many rows instead of one, each on a page of its own */
     /* how it went */
     int64_t revision;
     enum err_code code;
@@ -135,6 +136,19 @@ static void count_drop(void *ctx)
     ((struct job *)ctx)->drops++;
 }
 
+static int write_rows(struct tx *tx, const struct job *job, struct err *err)
+{
+    autofree char *value = xcalloc(1, 4001);
+    memset(value, job->name[0], 4000);
+    for (int i = 0; i < job->rows; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "row%d", i);
+        if (meta_set(tx, name, value, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int job_run(struct tx *tx, void *ctx, struct err *err)
 {
     struct job *job = ctx;
@@ -142,7 +156,7 @@ static int job_run(struct tx *tx, void *ctx, struct err *err)
         sem_wait(job->hold);
     autofree char *value = xcalloc(1, job->bytes + 2);
     memset(value, 'x', job->bytes + 1);
-    if (meta_set(tx, job->name, value, err) != 0)
+    if (meta_set(tx, job->name, value, err) != 0 || write_rows(tx, job, err) != 0)
         return -1;
     if (job->after)
         tx_after_commit(tx, count_after, job, count_drop);
@@ -272,6 +286,37 @@ static void test_writer__a_failed_job_alone_leaves_nothing(void **state)
     struct job next = {.name = "b"};
     assert_int_equal(run_one(bench, &next, false), ERR_NONE);
     assert_false(reader_sees(bench, "a"));
+}
+
+static void assert_rows_begin_with(struct bench *bench, int rows, char letter)
+{
+    struct err auto_err err = {0};
+    for (int i = 0; i < rows; i++) {
+        char name[32];
+        autofree char *value = NULL;
+        snprintf(name, sizeof(name), "row%d", i);
+        assert_int_equal(meta_get(bench->reader, name, &value, &err), 0);
+        assert_non_null(value);
+        assert_int_equal(value[0], letter);
+    }
+}
+
+/* What a savepoint must be able to undo is kept in memory up to a size, then in a file: jobs
+ * that change about as many pages as fit, and many more, must fare like those of one row. */
+static void test_writer__a_job_of_any_size_is_done_and_undone(void **state)
+{
+    static const int sizes[] = {15, 16, 17, 30, 31, 32, 33, 34, 62, 63, 64, 65, 66, 130, 1000};
+    struct bench *bench = *state;
+    struct job all = {.name = "a", .rows = 1000};
+    assert_int_equal(run_one(bench, &all, false), ERR_NONE);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct job jobs[] = {{.name = "b", .rows = sizes[i]},
+                             {.name = "c", .rows = sizes[i], .fails = true}};
+        run_group(bench, jobs, 2);
+        assert_int_equal(jobs[0].code, ERR_NONE);
+        assert_int_equal(jobs[1].code, ERR_CONFLICT);
+        assert_rows_begin_with(bench, sizes[i], 'b');
+    }
 }
 
 static void test_writer__revisions_only_grow_even_over_failures(void **state)
@@ -476,6 +521,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_writer__rolls_back_a_failed_job_alone, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_writer__a_failed_job_alone_leaves_nothing, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_writer__a_job_of_any_size_is_done_and_undone, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_writer__revisions_only_grow_even_over_failures, setup,
                                         teardown),
