@@ -23,10 +23,17 @@ enum { VFS_WRITE_MAX = 0x1ffff, SAVEPOINT_BYTES = VFS_WRITE_MAX };
  * needs no lock of its own around each; nobody reads the global memory statistics. */
 static void configure(void)
 {
-    sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, SAVEPOINT_BYTES);
-    sqlite3_initialize();
+    if (sqlite3_config(SQLITE_CONFIG_MULTITHREAD) != SQLITE_OK ||
+        sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK ||
+        sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, SAVEPOINT_BYTES) != SQLITE_OK ||
+        sqlite3_initialize() != SQLITE_OK)
+        abort(); /* somebody used SQLite before: it would go on with settings of its own */
+}
+
+static void configure_once(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, configure);
 }
 
 int db_fail(struct db *db, int rc, struct err *err)
@@ -84,14 +91,14 @@ static int prepare_reader(struct db *db, struct err *err)
 
 void db_set_temporary_dir(const char *path)
 {
+    configure_once();
     sqlite3_free(sqlite3_temp_directory);
     sqlite3_temp_directory = sqlite3_mprintf("%s", path);
 }
 
 int db_open(const char *path, enum db_mode mode, struct db **ret_db, struct err *err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, configure);
+    configure_once();
     struct db *db = xcalloc(1, sizeof(*db));
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                 (mode == DB_WRITER ? SQLITE_OPEN_CREATE : 0);

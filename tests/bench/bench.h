@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "tests/lib/cloud.h"
+#include "tests/lib/load.h"
 
 enum { BENCH_PAIRS = 5, BENCH_PAIRS_MAX = 15 };
 
@@ -26,28 +27,6 @@ void figure_print(const char *name, const char *aim, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 double now_s(void);
-
-/* ---- load.c: an HTTP client of many keep-alive connections ---- */
-
-struct load {
-    int port;           /* on 127.0.0.1; 0: the Unix socket */
-    const char *socket; /* Unix socket path */
-    int connections;
-    int64_t requests; /* in all */
-    /* Writes the n-th request's whole bytes; returns the length. */
-    size_t (*make)(void *ctx, int64_t number, char *out, size_t cap);
-    void *ctx;
-    int expect; /* status */
-};
-
-struct load_result {
-    double seconds;  /* wall */
-    int64_t answers; /* with the expected status */
-    int64_t others;  /* with any other */
-    char first_other[512];
-};
-
-struct load_result load_run(const struct load *load);
 
 /* ---- limits ---- */
 

@@ -84,8 +84,9 @@ struct create_load {
     int64_t first;
 };
 
-static size_t make_create(void *ctx, int64_t number, char *out, size_t cap)
+static size_t make_create(void *ctx, int connection, int64_t number, char *out, size_t cap)
 {
+    (void)connection;
     const struct create_load *c = ctx;
     char body[256];
     int len = snprintf(body, sizeof(body),

@@ -14,8 +14,9 @@
 
 enum { REQUESTS = 100000, CONNECTIONS = 32, WATCHERS = 1000 };
 
-static size_t same_request(void *ctx, int64_t number, char *out, size_t cap)
+static size_t same_request(void *ctx, int connection, int64_t number, char *out, size_t cap)
 {
+    (void)connection;
     (void)number;
     return (size_t)snprintf(out, cap, "%s", (const char *)ctx);
 }
