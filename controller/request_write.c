@@ -41,6 +41,7 @@ void request_write(struct request *r, request_run *run)
         .actor = r->caller.actor,
         .request_id = http_request_id(r->http),
         .grows = r->caller.role != ROLE_NODE && strcmp(r->route->method, "DELETE") != 0,
+        .of_host = r->caller.role == ROLE_NODE,
     };
     http_suspend(r->http);
     if (writer_submit(r->app->writer, &job))

@@ -23,40 +23,35 @@ enum {
 
 /* ---- the queue ---- */
 
-static void queue_grow(struct writer *w)
-{
-    size_t cap = w->cap ? w->cap * 2 : 256;
-    struct write_job *queue = xcalloc(cap, sizeof(*queue));
-    for (size_t i = 0; i < w->count; i++)
-        queue[i] = w->queue[(w->head + i) % w->cap];
-    free(w->queue);
-    w->queue = queue;
-    w->head = 0;
-    w->cap = cap;
-}
-
 bool writer_submit(struct writer *w, const struct write_job *job)
 {
     pthread_mutex_lock(&w->lock);
-    bool taken = !w->stopping && w->count < QUEUE_MAX;
-    if (taken) {
-        if (w->count == w->cap)
-            queue_grow(w);
-        w->queue[(w->head + w->count++) % w->cap] = *job;
-        if (w->count == 1)
-            pthread_cond_signal(&w->wake);
-    }
+    bool taken = !w->stopping && write_queue_add(&w->queue, job, clock_mono_ns());
+    if (taken && write_queue_count(&w->queue) == 1)
+        pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->lock);
     return taken;
 }
 
 static void take_group(struct writer *w)
 {
-    w->group_count = w->count < GROUP_MAX ? w->count : GROUP_MAX;
-    for (size_t i = 0; i < w->group_count; i++)
-        w->group[i].job = w->queue[(w->head + i) % w->cap];
-    w->head = w->cap ? (w->head + w->group_count) % w->cap : 0;
-    w->count -= w->group_count;
+    w->group_count = 0;
+    while (w->group_count < GROUP_MAX &&
+           write_queue_take(&w->queue, LANE_PEOPLE, &w->group[w->group_count].job))
+        w->group_count++;
+    w->contended = w->group_count > 0;
+    w->group_count += !w->contended && write_queue_take(&w->queue, LANE_HOSTS, &w->group[0].job);
+    w->alone = w->group_count == 1 && write_queue_count(&w->queue) == 0;
+    w->hosts_ns = 0;
+}
+
+bool writer_take_turn(struct writer *w, struct write_job *ret_job)
+{
+    pthread_mutex_lock(&w->lock);
+    bool taken =
+        write_queue_take_turn(&w->queue, w->contended, w->hosts_ns, clock_mono_ns(), ret_job);
+    pthread_mutex_unlock(&w->lock);
+    return taken;
 }
 
 /* ---- between groups ---- */
@@ -89,6 +84,8 @@ static void prune(struct writer *w, int64_t now_ms)
     struct prune prune = {.writer = w};
     w->group[0].job = (struct write_job){.run = prune_run, .ctx = &prune};
     w->group_count = 1;
+    w->alone = true;
+    w->contended = false;
     writer_run_group(w);
     if (prune.more)
         return;
@@ -149,9 +146,9 @@ static bool wait_for_work(struct writer *w, int64_t wait_ms)
     until.tv_nsec += wait_ms % 1000 * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
-    while (w->count == 0 && !w->stopping) {
+    while (write_queue_count(&w->queue) == 0 && !w->stopping) {
         if (pthread_cond_timedwait(&w->wake, &w->lock, &until) == ETIMEDOUT)
-            return w->count > 0;
+            return write_queue_count(&w->queue) > 0;
     }
     return true;
 }
@@ -161,7 +158,7 @@ static void *writer_main(void *ctx)
     struct writer *w = ctx;
     for (;;) {
         pthread_mutex_lock(&w->lock);
-        bool work = w->count > 0 || wait_for_work(w, idle_ms(w));
+        bool work = write_queue_count(&w->queue) > 0 || wait_for_work(w, idle_ms(w));
         take_group(w);
         bool over = w->stopping && w->group_count == 0;
         pthread_mutex_unlock(&w->lock);
@@ -192,7 +189,7 @@ static void writer_free(struct writer *w)
     db_close(w->db);
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->wake);
-    free(w->queue);
+    write_queue_release(&w->queue);
     free(w->after);
     free(w->touched);
     free(w);
@@ -275,7 +272,7 @@ void writer_stats(struct writer *w, struct writer_stats *ret_stats)
 {
     pthread_mutex_lock(&w->lock);
     *ret_stats = w->stats;
-    ret_stats->queue = w->count;
+    ret_stats->queue = write_queue_count(&w->queue);
     pthread_mutex_unlock(&w->lock);
 }
 

@@ -49,6 +49,7 @@ struct write_job {
     /* Asks for more room: refused with ERR_STORAGE_FULL while the disk is full, so that what
      * the ballast file freed is left to deletes and reports. */
     bool grows;
+    bool of_host; /* a host's report: it gives way to the others, see write_queue.h */
 };
 
 /* How the placement table takes part in transactions. All on the writer's thread. */

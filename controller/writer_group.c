@@ -165,15 +165,29 @@ static void forget_group(struct writer *w)
 }
 
 /* -1: the transaction was lost, `err` says why. */
+static int run_timed(struct writer *w, struct slot *slot, struct err *err)
+{
+    int64_t start = clock_mono_ns();
+    run_slot(w, slot, w->alone);
+    if (slot->job.of_host)
+        w->hosts_ns += clock_mono_ns() - start;
+    if (!db_in_transaction(w->db) && !(w->alone && slot->failed))
+        return err_set(err, slot->err.code ? slot->err.code : ERR_INTERNAL,
+                       "the database gave the transaction up: %s", slot->err.msg);
+    return 0;
+}
+
+/* Those that were taken together, then hosts' as long as it is their turn. */
 static int run_slots(struct writer *w, struct err *err)
 {
-    bool alone = w->group_count == 1;
     for (size_t i = 0; i < w->group_count; i++) {
-        struct slot *slot = &w->group[i];
-        run_slot(w, slot, alone);
-        if (!db_in_transaction(w->db) && !(alone && slot->failed))
-            return err_set(err, slot->err.code ? slot->err.code : ERR_INTERNAL,
-                           "the database gave the transaction up: %s", slot->err.msg);
+        if (run_timed(w, &w->group[i], err) != 0)
+            return -1;
+    }
+    while (!w->alone && w->group_count < GROUP_MAX &&
+           writer_take_turn(w, &w->group[w->group_count].job)) {
+        if (run_timed(w, &w->group[w->group_count++], err) != 0)
+            return -1;
     }
     return 0;
 }
@@ -217,7 +231,9 @@ static void after_commit(struct writer *w)
 void writer_run_group(struct writer *w)
 {
     uint64_t failed = 0;
+    int64_t start = clock_mono_ns();
     transact(w);
+    int64_t all_ns = clock_mono_ns() - start;
     after_commit(w);
     for (size_t i = 0; i < w->group_count; i++) {
         struct slot *slot = &w->group[i];
@@ -228,6 +244,7 @@ void writer_run_group(struct writer *w)
         slot->failed = false;
     }
     pthread_mutex_lock(&w->lock);
+    write_queue_spent(&w->queue, w->contended, all_ns, w->hosts_ns);
     w->stats.jobs += w->group_count;
     w->stats.failed_jobs += failed;
     w->stats.full = w->full;

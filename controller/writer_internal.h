@@ -8,9 +8,10 @@
 
 #include "api/err.h"
 #include "controller/watch.h"
+#include "controller/write_queue.h"
 #include "controller/writer.h"
 
-enum { GROUP_MAX = 128, QUEUE_MAX = 16384 };
+enum { GROUP_MAX = 128 };
 
 struct after_commit {
     void (*fn)(void *ctx);
@@ -32,8 +33,7 @@ struct writer {
 
     pthread_mutex_t lock; /* of the queue and the statistics */
     pthread_cond_t wake;
-    struct write_job *queue; /* a ring */
-    size_t head, count, cap;
+    struct write_queue queue;
     bool stopping;
     struct writer_stats stats;
     _Atomic uint64_t commits;
@@ -42,6 +42,9 @@ struct writer {
     struct tx tx;
     struct slot group[GROUP_MAX];
     size_t group_count;
+    bool alone;       /* the group is one job, to which no other comes */
+    bool contended;   /* the group has jobs that are no host's */
+    int64_t hosts_ns; /* what hosts' jobs took of the group's time */
     struct after_commit *after;
     size_t after_count, after_cap;
     struct watch_touch *touched;
@@ -55,7 +58,9 @@ struct writer {
     int64_t next_prune_ms, next_fill_ms;
 };
 
-/* Runs w->group and tells each job how it ended. */
+/* The next host's job, if it is its turn to come into the group. Takes the lock. */
+bool writer_take_turn(struct writer *w, struct write_job *ret_job);
+/* Runs w->group, and what of hosts comes into it, and tells each job how it ended. */
 void writer_run_group(struct writer *w);
 /* Forgets what was to come after COMMIT, from the given marks on. */
 void writer_drop_after(struct writer *w, size_t mark);

@@ -56,6 +56,7 @@ void bench_healthz(void);
 void bench_read_one(void);
 void bench_create_64(void);
 void bench_create_1(void);
+void bench_create_64_hosts(void);
 void bench_list_1000(void);
 void bench_create_to_running(void);
 void bench_creates_parallel(void);

@@ -16,6 +16,7 @@ static const struct {
     {"read_one", bench_read_one},
     {"create_64", bench_create_64},
     {"create_1", bench_create_1},
+    {"create_64_hosts", bench_create_64_hosts},
     {"list_1000", bench_list_1000},
     {"create_to_running", bench_create_to_running},
     {"creates_parallel", bench_creates_parallel},

@@ -18,9 +18,8 @@
 #include "tests/lib/crowd.h"
 #include "tests/lib/guard.h"
 #include "tests/lib/load.h"
-#include "tests/lib/sim_agent.h"
 
-enum { CLIENTS = 64, HOSTS = 20, CREATES = 6400, AWAIT_MS = 120000 };
+enum { CLIENTS = 64, HOSTS = 20, CREATES = 6400 };
 
 static void add_image(struct cloud *cloud)
 {
@@ -61,12 +60,6 @@ static void assert_nobody_was_told_of_a_full_disk(const struct cloud *cloud)
         cloud_fail("...%.*s", (int)strcspn(full, "\n"), full);
 }
 
-static void silence(struct crowd *crowd, bool silent)
-{
-    for (int i = 0; i < crowd->host_count; i++)
-        sim_silence(crowd->hosts[i], silent);
-}
-
 static void test_crowd__no_disk_is_called_full_that_has_room(void **state)
 {
     (void)state;
@@ -76,17 +69,13 @@ static void test_crowd__no_disk_is_called_full_that_has_room(void **state)
     add_image(cloud);
     crowd_join(&crowd, cloud, HOSTS);
     /* Hosts that were away for a while have much to say at once. */
-    silence(&crowd, true);
+    crowd_silence(&crowd, true);
     assert_all_taken(cloud, &crowd, CREATES / 2, crowd_create);
-    silence(&crowd, false);
+    crowd_silence(&crowd, false);
     assert_all_taken(cloud, &crowd, CREATES / 2, crowd_create);
-    for (int c = 0; c < CLIENTS; c++) {
-        for (int64_t n = 0; n < crowd.asked[c]; n++) {
-            autofree char *path = xasprintf("/v1/instances/c%d-%lld", c, (long long)n);
-            cloud_await(cloud, path, "state", "running", AWAIT_MS);
-        }
+    crowd_await_running(&crowd);
+    for (int c = 0; c < CLIENTS; c++)
         crowd.asked[c] *= 2; /* churn goes on behind these names */
-    }
     assert_all_taken(cloud, &crowd, CREATES, crowd_churn);
     assert_nobody_was_told_of_a_full_disk(cloud);
     crowd_leave(&crowd);

@@ -12,6 +12,8 @@
 #include "tests/lib/cloud.h"
 #include "tests/lib/sim_agent.h"
 
+enum { AWAIT_MS = 120000 };
+
 static char *join_token(const struct cloud *cloud)
 {
     struct buf text = {0};
@@ -48,6 +50,22 @@ void crowd_leave(struct crowd *crowd)
         sim_free(crowd->hosts[--crowd->host_count]);
     free(crowd->hosts);
     crowd->hosts = NULL;
+}
+
+void crowd_await_running(struct crowd *crowd)
+{
+    for (int c = 0; c < CROWD_CLIENTS_MAX; c++) {
+        for (; crowd->running[c] < crowd->asked[c]; crowd->running[c]++) {
+            autofree char *path = xasprintf("/v1/instances/c%d-%" PRId64, c, crowd->running[c]);
+            cloud_await(crowd->cloud, path, "state", "running", AWAIT_MS);
+        }
+    }
+}
+
+void crowd_silence(struct crowd *crowd, bool silent)
+{
+    for (int i = 0; i < crowd->host_count; i++)
+        sim_silence(crowd->hosts[i], silent);
 }
 
 static const char *token_of(const struct crowd *crowd)
