@@ -45,7 +45,7 @@ static void test_write_queue__hosts_get_a_tenth_where_people_wait(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(reports_ns); i++) {
         struct write_queue queue = {0};
         int64_t now_ns = 0, hosts_ns = 0;
-        for (int n = 0; n < 5000; n++)
+        for (int n = 0; n < 10000; n++)
             add(&queue, true, INT64_MAX / 2); /* none has waited long */
         while (now_ns < 3000LL * MS) {
             add(&queue, false, now_ns);
