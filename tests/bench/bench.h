@@ -61,6 +61,7 @@ void bench_list_1000(void);
 void bench_create_to_running(void);
 void bench_creates_parallel(void);
 void bench_wake_1000(void);
+void bench_mixed(void);
 void bench_at_rest(void);
 void bench_usage_month_all(void);
 void bench_usage_month_hourly(void);

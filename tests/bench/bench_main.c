@@ -21,6 +21,7 @@ static const struct {
     {"create_to_running", bench_create_to_running},
     {"creates_parallel", bench_creates_parallel},
     {"wake_1000", bench_wake_1000},
+    {"mixed", bench_mixed},
     {"at_rest", bench_at_rest},
     {"usage_month_all", bench_usage_month_all},
     {"usage_month_hourly", bench_usage_month_hourly},

@@ -14,7 +14,7 @@ enum { CROWD_CLIENTS_MAX = 256 };
 
 struct crowd {
     struct cloud *cloud;
-    const char *token; /* the clients'; NULL: the admin's */
+    char *token; /* the clients'; NULL: the admin's */
     struct sim_agent **hosts;
     int host_count;
     int64_t asked[CROWD_CLIENTS_MAX];   /* requests so far, by connection */
