@@ -191,13 +191,13 @@ static void test_watch__keys_of_another_kind_are_other_keys(void **state)
     struct watch *watch = *state;
     static struct waiter waiter;
     waiter_init(&waiter);
-    for (int i = 1; i < LIMIT_WATCHERS; i++)
+    for (int i = 1; i < LIMIT_NODE_WATCHERS; i++)
         assert_true(watch_add(watch, WATCH_NODE, i, INT64_MAX, LONG_MS, fire, &waiter));
-    for (int i = 1; i < LIMIT_WATCHERS; i++)
+    for (int i = 1; i < LIMIT_NODE_WATCHERS; i++)
         publish(watch, WATCH_EVENTS, i, i);
     settle(watch);
     assert_int_equal(waiter.fires, 0);
-    assert_int_equal(watch_count(watch), LIMIT_WATCHERS - 1);
+    assert_int_equal(watch_count(watch), LIMIT_NODE_WATCHERS - 1);
 }
 
 /* ---- the order of deadlines ---- */
