@@ -5,8 +5,9 @@
  * call in its life, since it stays in the set when it wakes.
  *
  * A client that closes only its sending side looks the same as one that has gone, and is
- * treated the same: it waits no longer, and is given what there is. A pipelined request is
- * none of this: the bytes stay where they are until libmicrohttpd reads them. */
+ * treated the same, as libmicrohttpd does with one that it sees: whoever wants the answer keeps
+ * the connection open. A pipelined request is none of this: its bytes stay where they are until
+ * libmicrohttpd reads them. */
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>

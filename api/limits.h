@@ -73,7 +73,7 @@ enum {
     LIMIT_TOKEN_UPLOADS = 4,    /* each has UPLOAD_BUFFERS_BYTES, and the disk is one */
     LIMIT_PROJECT_UPLOADS = 8,
     LIMIT_PROJECTS_UPLOADS = 24,
-    LIMIT_OPERATOR_UPLOADS = 8,
+    LIMIT_OPERATOR_UPLOADS = 4,
     LIMIT_OPERATORS_UPLOADS = 8,
     UPLOAD_BUFFERS_BYTES = 1024 * 1024, /* all uploads together: 32 MiB */
     /* People's places in the table of waits: all that the shares above can ask for. */
