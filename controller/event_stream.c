@@ -62,14 +62,25 @@ static bool put(struct event_stream *stream, const char *text)
     return http_stream_write(stream->out, text, strlen(text));
 }
 
-/* Writes what is new. false: end the stream. */
+/* A comment, since whoever reads events by program may take any event for one of the log's. */
+static bool token_alive(struct event_stream *stream)
+{
+    bool alive = tokens_alive(stream->app->tokens, stream->sake.token_key);
+    if (!alive)
+        put(stream, ": the end: the token was deleted\n\n");
+    return alive;
+}
+
+/* Writes what is new. false: end the stream. The token is looked at behind each reading, so that
+ * nothing is told that came after its end. */
 static bool stream_write(struct event_stream *stream, int64_t revision, bool *ret_any)
 {
     struct feed_shared found;
     auto_err struct err err = {0};
     do {
         if (feed_share(stream->app->feed, app_reader(stream->app), &stream->question, revision,
-                       &found, &err) != 0)
+                       &found, &err) != 0 ||
+            !token_alive(stream))
             return false;
         stream->question.after = found.page->last;
         *ret_any |= found.page->count > 0;
@@ -80,23 +91,13 @@ static bool stream_write(struct event_stream *stream, int64_t revision, bool *re
     return true;
 }
 
-/* A comment, since whoever reads events by program may take any event for one of the log's. */
-static bool token_alive(struct event_stream *stream)
-{
-    bool alive = tokens_alive(stream->app->tokens, stream->sake.token_key);
-    if (!alive)
-        put(stream, ": the end: the token was deleted\n\n");
-    return alive;
-}
-
 /* The revision is taken before the token is looked at: an end in between is news. */
 static void stream_wake(void *ctx, bool expired)
 {
     struct event_stream *stream = ctx;
     bool any = false;
     int64_t revision = watch_revision(stream->app->watch);
-    bool alive =
-        !atomic_load(&stream->left) && token_alive(stream) && stream_write(stream, revision, &any);
+    bool alive = !atomic_load(&stream->left) && stream_write(stream, revision, &any);
     if (alive && expired && !any)
         alive = put(stream, ": keep-alive\n\n");
     if (alive)

@@ -116,7 +116,8 @@ static bool sleep_until_news(struct request *r, int64_t revision)
                                         left_ms, look_shared);
 }
 
-/* On the waker's thread: those who asked the same get the same bytes. */
+/* On the waker's thread: those who asked the same get the same bytes. The token is looked at
+ * behind the reading, so that nothing is told that came after its end. */
 static void look_shared(void *ctx, bool expired)
 {
     struct request *r = ctx;
@@ -124,9 +125,9 @@ static void look_shared(void *ctx, bool expired)
     struct feed_shared found;
     auto_err struct err err = {0};
     int64_t revision = app_revision(r->app);
-    if (request_alive(r, &err) != 0 ||
-        feed_share(r->app->feed, request_reader(r), &waiting->question, revision, &found, &err) !=
-            0) {
+    if (feed_share(r->app->feed, request_reader(r), &waiting->question, revision, &found, &err) !=
+            0 ||
+        request_alive(r, &err) != 0) {
         request_fail(r, &err);
         return;
     }

@@ -16,6 +16,9 @@ static void create(struct world *world, const char *name)
     world_did(world, 201, "POST", "/v1/images", "{\"name\":\"%s\",\"format\":\"raw\"}", name);
 }
 
+/* For a connection that is only there. */
+#define auto_held auto_raw __attribute__((unused))
+
 /* The head of an upload of `size` bytes; none of them yet. */
 static struct raw begin(struct world *world, const char *token, const char *name, const char *query,
                         int size)
@@ -60,11 +63,11 @@ static void test_uploads__are_bounded_by_token_and_the_next_comes_when_one_ends(
     await_uploads(world, LIMIT_TOKEN_UPLOADS);
     struct raw auto_raw more = begin(world, one, "i4", "", SIZE);
     reads(&more, 429, "this token has 4 uploads open");
-    struct raw auto_raw others = begin(world, two, "i5", "", SIZE);
+    struct raw auto_held others = begin(world, two, "i5", "", SIZE);
     await_uploads(world, LIMIT_TOKEN_UPLOADS + 1);
     raw_close(&raws[0]);
     await_uploads(world, LIMIT_TOKEN_UPLOADS);
-    struct raw auto_raw next = begin(world, one, "i4", "", SIZE);
+    struct raw auto_held next = begin(world, one, "i4", "", SIZE);
     await_uploads(world, LIMIT_TOKEN_UPLOADS + 1);
     for (int i = 1; i < LIMIT_TOKEN_UPLOADS; i++)
         raw_close(&raws[i]);
@@ -94,7 +97,7 @@ static void test_uploads__all_together_hold_a_bounded_memory(void **state)
     create(world, "mine");
     struct raw auto_raw more = begin(world, last, "mine", "", SIZE);
     reads(&more, 503, "there are 24 uploads open");
-    struct raw auto_raw operators = begin(world, world->cloud.token, "mine", "", SIZE);
+    struct raw auto_held operators = begin(world, world->cloud.token, "mine", "", SIZE);
     await_uploads(world, LIMIT_PROJECTS_UPLOADS + 1);
     for (int i = 0; i < count; i++)
         raw_close(&raws[i]);
@@ -141,7 +144,7 @@ static void test_uploads__one_that_was_refused_is_not_in_the_way_of_the_next(voi
     bell_ring();
     reads(&refused, 422, "checksum");
     bell_await(behind.begun == 1);
-    struct raw auto_raw next = begin(world, world->cloud.token, "image", "", 512);
+    struct raw auto_held next = begin(world, world->cloud.token, "image", "", 512);
     for (int i = 0; i < 512; i++)
         assert_true(raw_puts(&next, "x"));
     for (int i = 0; i < 20; i++)

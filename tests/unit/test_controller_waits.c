@@ -55,6 +55,9 @@ static void stage_close(struct stage *stage)
 }
 #define auto_stage __attribute__((cleanup(stage_close)))
 
+/* For a connection that is only there. */
+#define auto_held auto_raw __attribute__((unused))
+
 static struct raw ask(struct world *world, const char *token, const char *path, const char *more)
 {
     autofree char *socket = xasprintf("%s/data/api.sock", world->dir);
@@ -111,8 +114,8 @@ static void test_waits__one_token_cannot_take_the_places_of_others(void **state)
     autofree char *path = xstrndup(stage.operation, strcspn(stage.operation, "?"));
     assert_int_equal(tenant_status(world, stage.token, "GET", path, NULL), 200);
     autofree char *other = tenant_token(world, "default", "other", "reader");
-    struct raw auto_raw others = ask(world, other, stage.operation, "");
-    struct raw auto_raw operators = ask(world, world->cloud.token, stage.operation, "");
+    struct raw auto_held others = ask(world, other, stage.operation, "");
+    struct raw auto_held operators = ask(world, world->cloud.token, stage.operation, "");
     await_held(world, SHARE_OPERATION, LIMIT_TOKEN_OPERATION_WAITS + 2);
     for (int i = 0; i < LIMIT_TOKEN_OPERATION_WAITS; i++)
         raw_close(&raws[i]);
@@ -154,7 +157,7 @@ static void test_waits__are_in_the_metrics(void **state)
 {
     struct stage auto_stage stage = stage_open(state);
     struct world *world = stage.world;
-    struct raw auto_raw raw = ask(world, stage.token, stage.operation, "");
+    struct raw auto_held raw = ask(world, stage.token, stage.operation, "");
     await_held(world, SHARE_OPERATION, 1);
     struct answer auto_answer_json metrics = world_call(world, 200, "GET", "/metrics", NULL);
     assert_non_null(strstr(metrics.text, "\nminicloud_shares_held{kind=\"operation\"} 1\n"));
@@ -204,7 +207,7 @@ static void test_waits__end_with_their_token(void **state)
     struct raw auto_raw operation = ask(world, stage.token, stage.operation, "");
     struct raw auto_raw event = ask(world, stage.token, events, "");
     struct raw auto_raw console = ask(world, stage.token, stage.console, "");
-    struct raw auto_raw other = ask(world, world->cloud.token, stage.operation, "");
+    struct raw auto_held other = ask(world, world->cloud.token, stage.operation, "");
     await_held(world, SHARE_OPERATION, 2);
     await_held(world, SHARE_EVENTS, 1);
     await_held(world, SHARE_CONSOLE, 1);
