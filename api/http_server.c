@@ -54,6 +54,7 @@ static void connection_free(struct http_request *req)
         server->connections = req->next;
     if (req->next)
         req->next->prev = req->prev;
+    http_leave_forget(req);
     pthread_mutex_unlock(&server->lock);
     pthread_mutex_destroy(&req->lock);
     free(req);
@@ -84,6 +85,7 @@ void http_sleep(struct http_request *req)
     /* An upload's memory is in use; any other connection that waits gives its own back. */
     bool upload = req->phase == HTTP_BODY;
     http_deadline(req, upload ? 0 : http_now_ms() + HTTP_TRIM_MS, !upload);
+    http_leave_expect(req);
     MHD_suspend_connection(req->connection);
 }
 
@@ -289,7 +291,7 @@ static struct http_server *server_new(const struct http_settings *settings,
         settings->request_ms ? settings->request_ms : LIMIT_REQUEST_SECONDS * 1000LL;
     server->upload_idle_ms =
         settings->upload_idle_ms ? settings->upload_idle_ms : LIMIT_UPLOAD_IDLE_SECONDS * 1000LL;
-    server->reaper_event = -1;
+    server->reaper_event = server->leave_epoll = -1;
     pthread_mutex_init(&server->lock, NULL);
     pthread_condattr_t clock;
     pthread_condattr_init(&clock);
@@ -308,7 +310,8 @@ int http_server_start(const struct http_settings *settings, const struct http_ha
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = http_reaper_start(server, err) || start_listeners(server, settings, err);
+    int failed = http_leave_start(server, err) || http_reaper_start(server, err) ||
+                 start_listeners(server, settings, err);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed) {
         http_server_stop(server);
@@ -373,6 +376,7 @@ void http_server_stop(struct http_server *server)
         close(server->listen_fds[i]);
     }
     http_reaper_stop(server);
+    http_leave_stop(server);
     if (server->unix_path) {
         auto_err struct err err = {0};
         if (file_unlink("socket", server->unix_path, &err))

@@ -31,6 +31,11 @@ struct http_handlers {
     void (*begin)(void *ctx, struct http_request *req);
     /* The whole request is there (the body of an upload has gone to its sink). */
     void (*handle)(void *ctx, struct http_request *req);
+    /* The client of a request that was suspended, and has no reply yet, has closed its side of
+     * the connection, or is gone: nobody waits for the reply, which has to be given all the
+     * same, at once or in time. Any thread, with the connection locked: tell whoever will
+     * reply, but call nothing of this file. May be NULL. */
+    void (*left)(void *ctx, struct http_request *req);
     /* The reply was sent or the connection ended, in any case exactly once for each `begin`.
      * `status` 0: ended without a reply. */
     void (*end)(void *ctx, struct http_request *req, int status, int64_t elapsed_ns);

@@ -44,6 +44,13 @@ enum http_phase {
     HTTP_SENDING,
 };
 
+/* Of a connection in the set of http_server_leave.c. */
+enum http_leave {
+    HTTP_LEAVE_UNKNOWN, /* it is not in there */
+    HTTP_LEAVE_EXPECTED,
+    HTTP_LEAVE_TOLD, /* and will not be told again */
+};
+
 enum http_body_mode { HTTP_BODY_NONE, HTTP_BODY_MEMORY, HTTP_BODY_UPLOAD };
 
 struct http_request {
@@ -64,6 +71,7 @@ struct http_request {
     const char *reply_body;     /* what `response` owns, for http_reply_raw(); NULL: a file */
     int64_t reply_size;         /* -1: not known, a stream */
     struct http_stream *stream; /* while the reply is one */
+    enum http_leave leave;
 
     /* The connection's own. */
     enum http_phase phase;
@@ -121,6 +129,7 @@ struct http_server {
     bool reaper_runs;
     atomic_bool reaper_stop;
     int reaper_event;                /* eventfd */
+    int leave_epoll;                 /* sockets of connections that sleep, or did */
     _Atomic int64_t reaper_wakes_ms; /* when it will look again */
     struct http_linger lingers[32];  /* guarded by `lock` */
     size_t linger_count;
@@ -190,6 +199,19 @@ void http_deadline(struct http_request *req, int64_t at_ms, bool soon);
  * still sends, for a short time: closing with bytes unread would reset the connection,
  * and the client might never see the reply. */
 void http_linger(struct http_request *req);
+
+/* ---- http_server_leave.c ---- */
+
+int http_leave_start(struct http_server *server, struct err *err);
+void http_leave_stop(struct http_server *server);
+/* With `lock` held: from now on the client's leaving will be seen. */
+void http_leave_expect(struct http_request *req);
+/* With the server's lock held, before the socket is closed. */
+void http_leave_forget(struct http_request *req);
+/* Tells those of the clients that have left. */
+void http_leave_look(struct http_server *server);
+
+/* ---- http_server.c ---- */
 
 /* With `lock` held, on the connection's own thread: suspends it. */
 void http_sleep(struct http_request *req);

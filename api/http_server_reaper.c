@@ -1,7 +1,7 @@
 /* Time: the thread that shuts connections which are too slow, reads what clients
- * still send after an early reply, and gives back the memory of connections that
- * wait for long. It sleeps until something is due; connections that merely wait
- * cost it nothing. Knows nothing of what requests mean. */
+ * still send after an early reply, gives back the memory of connections that wait
+ * for long, and hears of clients that leave meanwhile. It sleeps until something is
+ * due; connections that merely wait cost it nothing. Knows nothing of what requests mean. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -18,6 +18,7 @@
 
 enum {
     LINGER_MS = 5000,
+    OWN_FDS = 2, /* the reaper's event, and those who leave */
     LINGERS = sizeof(((struct http_server *)0)->lingers) / sizeof(struct http_linger)
 };
 
@@ -177,15 +178,15 @@ static bool drain(int fd)
     return true;
 }
 
-/* Fills `fds`, behind its first, with the lingering sockets. */
+/* Fills `fds`, behind our own, with the lingering sockets. */
 static nfds_t list_lingers(struct http_server *server, struct pollfd *fds)
 {
     pthread_mutex_lock(&server->lock);
     size_t count = server->linger_count;
     for (size_t i = 0; i < count; i++)
-        fds[1 + i] = (struct pollfd){.fd = server->lingers[i].fd, .events = POLLIN};
+        fds[OWN_FDS + i] = (struct pollfd){.fd = server->lingers[i].fd, .events = POLLIN};
     pthread_mutex_unlock(&server->lock);
-    return 1 + count;
+    return OWN_FDS + count;
 }
 
 static void serve_lingers(struct http_server *server, const struct pollfd *fds, nfds_t count,
@@ -193,9 +194,9 @@ static void serve_lingers(struct http_server *server, const struct pollfd *fds, 
 {
     pthread_mutex_lock(&server->lock);
     /* Backwards: the last takes the place of one that goes, and newer ones stay behind. */
-    for (size_t i = count - 1; i-- > 0;) {
+    for (size_t i = count - OWN_FDS; i-- > 0;) {
         struct http_linger *linger = &server->lingers[i];
-        bool stays = now < linger->until_ms && (!fds[1 + i].revents || drain(linger->fd));
+        bool stays = now < linger->until_ms && (!fds[OWN_FDS + i].revents || drain(linger->fd));
         if (stays)
             continue;
         close(linger->fd);
@@ -204,20 +205,31 @@ static void serve_lingers(struct http_server *server, const struct pollfd *fds, 
     pthread_mutex_unlock(&server->lock);
 }
 
+static bool take_event(struct http_server *server)
+{
+    uint64_t events;
+    return read(server->reaper_event, &events, sizeof(events)) > 0;
+}
+
 static void *run(void *arg)
 {
     struct http_server *server = arg;
-    struct pollfd fds[1 + LINGERS] = {{.fd = server->reaper_event, .events = POLLIN}};
+    struct pollfd fds[OWN_FDS + LINGERS] = {{.fd = server->reaper_event, .events = POLLIN},
+                                            {.fd = server->leave_epoll, .events = POLLIN}};
+    int64_t next = 0;
+    bool woken = true;
     while (!atomic_load(&server->reaper_stop)) {
-        int64_t next = look(server, http_now_ms());
+        /* Those who leave, or linger, are no reason to look at all others. */
+        if (woken || next <= http_now_ms())
+            next = look(server, http_now_ms());
         nfds_t count = list_lingers(server, fds);
         int64_t wait = next - http_now_ms();
-        if (count > 1 && wait > LINGER_MS)
+        if (count > OWN_FDS && wait > LINGER_MS)
             wait = LINGER_MS;
         poll(fds, count, wait < 0 ? 0 : (int)wait + 1);
-        uint64_t events;
-        ssize_t done = read(server->reaper_event, &events, sizeof(events));
-        (void)done;
+        woken = take_event(server);
+        if (fds[1].revents)
+            http_leave_look(server);
         serve_lingers(server, fds, count, http_now_ms());
     }
     return NULL;

@@ -1,5 +1,6 @@
 /* Replies: from what a handler says to libmicrohttpd's response, from any thread,
  * and by hand where libmicrohttpd takes none. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -42,6 +43,11 @@ static void add_common_headers(struct MHD_Response *response, const struct http_
         add_header(response, reply->extra_name, reply->extra_value);
     if (reply->status == 401)
         add_header(response, "WWW-Authenticate", "Bearer");
+    if (reply->status == 429 || reply->status == 503) {
+        char seconds[16];
+        snprintf(seconds, sizeof(seconds), "%d", RETRY_AFTER_SECONDS);
+        add_header(response, "Retry-After", seconds);
+    }
 }
 
 void http_add_headers(struct http_request *req, struct MHD_Response *response,

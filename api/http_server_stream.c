@@ -60,12 +60,21 @@ static size_t take_pending(struct http_stream *stream, char *out, size_t max)
     return len;
 }
 
+/* What is left of an ended one its client may still take, but not for ever. */
+static void expect_end(struct http_request *req)
+{
+    if (atomic_load(&req->deadline_ms) == 0)
+        http_deadline(req, http_now_ms() + req->server->upload_idle_ms, false);
+}
+
 static ssize_t on_read(void *cls, uint64_t pos, char *out, size_t max)
 {
     (void)pos;
     struct http_stream *stream = cls;
     pthread_mutex_lock(&stream->lock);
     ssize_t len = (ssize_t)take_pending(stream, out, max);
+    if (stream->ended)
+        expect_end(stream->req);
     if (len == 0 && stream->ended)
         len = MHD_CONTENT_READER_END_OF_STREAM;
     if (len == 0) {
@@ -140,8 +149,10 @@ static void finish(struct http_stream *stream)
 {
     pthread_mutex_lock(&stream->lock);
     stream->ended = true;
-    if (stream->req)
+    if (stream->req) {
         wake(stream->req);
+        expect_end(stream->req);
+    }
     pthread_mutex_unlock(&stream->lock);
     unref(stream);
 }

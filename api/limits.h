@@ -43,14 +43,43 @@ enum {
     /* Lists and waits. */
     LIMIT_PAGE = 1000,
     LIMIT_PAGE_DEFAULT = 100,
-    LIMIT_WAIT_SECONDS = 60,          /* a suspended client's leaving goes unseen */
+    LIMIT_WAIT_SECONDS = 60,          /* one whose machine is gone sends no word of leaving */
     LIMIT_CONSOLE_BYTES = 256 * 1024, /* tail of a console log */
     LIMIT_STOP_TIMEOUT_SECONDS = 600,
     STOP_TIMEOUT_DEFAULT_SECONDS = 60, /* what a guest gets to obey the power button */
     CONSOLE_WAIT_SECONDS = 10,         /* for a host to send a console log's end */
-    LIMIT_WATCHERS = 2048,             /* people's suspended long polls and streams at once */
-    LIMIT_NODE_WATCHERS = 2048,        /* the same of agents: nobody else can take their room */
-    LIMIT_TOKEN_WATCHERS = 256,        /* event watchers of one project's token */
+    RETRY_AFTER_SECONDS = 1,           /* what 429 and 503 ask for: a place is free any moment */
+
+    /* What may be held at once (controller/shares.c). Of each kind one token has at most half
+     * of its project's, so that a runaway script leaves its colleagues room, and one project a
+     * part of all projects' only. Operators and nodes have room of their own. */
+    LIMIT_TOKEN_WATCHERS = 256, /* event watchers: a dashboard's tabs, a program's replicas */
+    LIMIT_PROJECT_WATCHERS = 512,
+    LIMIT_PROJECTS_WATCHERS = 2048,
+    LIMIT_OPERATOR_WATCHERS = 1024, /* a facade for many people has one operator's token */
+    LIMIT_OPERATORS_WATCHERS = 2048,
+    LIMIT_TOKEN_OPERATION_WAITS = 128, /* a fleet that is made at one go, each machine awaited */
+    LIMIT_PROJECT_OPERATION_WAITS = 256,
+    LIMIT_PROJECTS_OPERATION_WAITS = 1024,
+    LIMIT_OPERATOR_OPERATION_WAITS = 512,
+    LIMIT_OPERATORS_OPERATION_WAITS = 1024,
+    LIMIT_TOKEN_CONSOLES = 16, /* each brings LIMIT_CONSOLE_BYTES */
+    LIMIT_PROJECT_CONSOLES = 32,
+    LIMIT_PROJECTS_CONSOLES = 128,
+    LIMIT_OPERATOR_CONSOLES = 32,
+    LIMIT_OPERATORS_CONSOLES = 64,
+    LIMIT_NODE_POLLS = 4,       /* one is asked; others are left behind by an agent's restarts */
+    LIMIT_NODE_WATCHERS = 2048, /* agents that wait: a poll of each node, and some to spare */
+    LIMIT_TOKEN_UPLOADS = 4,    /* each has UPLOAD_BUFFERS_BYTES, and the disk is one */
+    LIMIT_PROJECT_UPLOADS = 8,
+    LIMIT_PROJECTS_UPLOADS = 24,
+    LIMIT_OPERATOR_UPLOADS = 4,
+    LIMIT_OPERATORS_UPLOADS = 8,
+    UPLOAD_BUFFERS_BYTES = 1024 * 1024, /* all uploads together: 32 MiB */
+    /* People's places in the table of waits: all that the shares above can ask for. */
+    LIMIT_WATCHERS = LIMIT_PROJECTS_WATCHERS + LIMIT_OPERATORS_WATCHERS +
+                     LIMIT_PROJECTS_OPERATION_WAITS + LIMIT_OPERATORS_OPERATION_WAITS +
+                     LIMIT_PROJECTS_CONSOLES + LIMIT_OPERATORS_CONSOLES,
 
     IDEMPOTENCY_KEEP_SECONDS = 24 * 3600,
 };

@@ -152,13 +152,14 @@ static int print_lines(struct cli *cli, const struct json *page, int64_t *left, 
 /* A controller that is away, or has forgotten our revision, ends no following. */
 static int recover(struct cli *cli, int64_t *after, bool *away, struct err *err)
 {
-    bool gone = err->code == ERR_REVISION_GONE;
-    if (!gone && err->code != ERR_CONNECT && err->code != ERR_UNAVAILABLE)
+    bool gone = err->code == ERR_REVISION_GONE, full = err->code == ERR_TOO_MANY_REQUESTS;
+    if (!gone && !full && err->code != ERR_CONNECT && err->code != ERR_UNAVAILABLE)
         return -1;
     if (!*away || gone)
         fprintf(cli->screen.err, "cloudctl: event list: %s\n",
-                gone ? "some events are no longer kept; going on with the newest"
-                     : "no connection; trying again");
+                gone   ? "some events are no longer kept; going on with the newest"
+                : full ? err->msg
+                       : "no connection; trying again");
     *away = !gone;
     err_clear(err);
     if (gone)

@@ -183,7 +183,8 @@ static bool bear_with(struct wait *wait, struct task *task, int64_t *away_since_
         fail(wait, task, err);
         return false;
     }
-    cli_progress(wait->cli, "%s: no connection, trying again: %llds", task->target,
+    cli_progress(wait->cli, "%s: %s, trying again: %llds", task->target,
+                 err->code == ERR_TOO_MANY_REQUESTS ? "too many wait" : "no connection",
                  (long long)elapsed_s(wait));
     err_clear(err);
     usleep(AWAY_PAUSE_US);

@@ -1,4 +1,6 @@
-/* A list of sleeping requests under one lock; it is short. */
+/* A list of sleeping requests under one lock; their shares keep it short. Each has a place among
+ * the watchers, which ends it when its time is over, its token is deleted or its client leaves.
+ * What waits belongs to the watch from then on: whoever answers only takes the request out. */
 #include "controller/console.h"
 
 #include <pthread.h>
@@ -9,16 +11,18 @@
 #include "api/limits.h"
 #include "api/mem.h"
 #include "controller/app.h"
-#include "controller/reconcile.h"
 #include "controller/request.h"
+#include "controller/tokens.h"
 #include "controller/watch.h"
 
 /* A page that told of a request may have been lost with its connection. */
 enum { TELL_AGAIN_MS = 3000 };
 
 struct pending {
+    struct console *console;
     struct pending *next;
-    struct request *request;
+    struct request *request; /* NULL: it was answered */
+    struct watch_sake sake;
     char id[ID_TEXT_MAX];
     char instance[ID_TEXT_MAX];
     int64_t node_key, bytes;
@@ -49,41 +53,130 @@ void console_free(struct console *console)
     free(console);
 }
 
-static void fail(struct pending *pending, enum err_code code, const char *why)
+static const char stopping_text[] = "the controller is stopping; try again soon";
+
+static void fail(struct request *r, enum err_code code, const char *why)
 {
     struct err auto_err err = {0};
     err_set(&err, code, "%s", why);
-    request_fail(pending->request, &err);
+    request_fail(r, &err);
+}
+
+/* ---- waiting ---- */
+
+/* With the lock held. */
+static void unlist(struct console *console, const struct pending *pending)
+{
+    for (struct pending **at = &console->first; *at; at = &(*at)->next) {
+        if (*at != pending)
+            continue;
+        *at = pending->next;
+        return;
+    }
+}
+
+static void over(void *ctx, bool expired);
+
+/* With the lock held. */
+static bool wait_on(struct pending *pending, int64_t revision)
+{
+    return watch_add_for(pending->console->app->watch, &pending->sake, WATCH_CONSOLE, 0, revision,
+                         pending->due_ms - clock_boottime_ms(), over, pending);
+}
+
+static void say_why(struct request *r, const struct pending *pending, bool stopped)
+{
+    struct err auto_err err = {0};
+    if (request_alive(r, &err) != 0)
+        request_fail(r, &err);
+    else if (stopped)
+        fail(r, ERR_UNAVAILABLE, stopping_text);
+    else if (clock_boottime_ms() < pending->due_ms)
+        fail(r, ERR_HOST_TIMEOUT,
+             "the client closed its side before the instance's node sent the console log");
+    else
+        fail(r, ERR_HOST_TIMEOUT,
+             "the instance's node did not send the console log in time; see its state with "
+             "GET /v1/nodes");
+}
+
+/* On the waker's thread. A wake without an end is one without cause. */
+static void over(void *ctx, bool expired)
+{
+    struct pending *pending = ctx;
+    struct console *console = pending->console;
+    int64_t revision = watch_revision(console->app->watch);
+    bool ended = expired || !tokens_alive(console->app->tokens, pending->sake.token_key);
+    pthread_mutex_lock(&console->lock);
+    struct request *r = pending->request;
+    if (r && !ended && wait_on(pending, revision)) {
+        pthread_mutex_unlock(&console->lock);
+        return;
+    }
+    unlist(console, pending);
+    bool stopped = console->stopped;
+    pthread_mutex_unlock(&console->lock);
+    if (r)
+        say_why(r, pending, stopped);
     free(pending);
 }
 
-void console_ask(struct console *console, struct request *r, int64_t node_key,
-                 const char *instance_id, int64_t bytes)
+/* As http_handlers.left. */
+static void left(struct request *r)
+{
+    struct console *console = r->app->console;
+    pthread_mutex_lock(&console->lock);
+    for (struct pending *at = console->first; at; at = at->next) {
+        if (at->request == r)
+            watch_left(console->app->watch, &at->sake);
+    }
+    pthread_mutex_unlock(&console->lock);
+}
+
+static struct pending *pending_new(struct console *console, struct request *r, int64_t node_key,
+                                   const char *instance_id, int64_t bytes)
 {
     struct pending *pending = xcalloc(1, sizeof(*pending));
-    *pending = (struct pending){.request = r,
+    *pending = (struct pending){.console = console,
+                                .request = r,
+                                .sake = {.token_key = r->caller.token_key},
                                 .node_key = node_key,
                                 .bytes = bytes,
                                 .due_ms = clock_boottime_ms() + CONSOLE_WAIT_SECONDS * 1000};
     id_new(pending->id);
     snprintf(pending->instance, sizeof(pending->instance), "%s", instance_id);
-    int64_t due_ms = pending->due_ms;
+    return pending;
+}
+
+void console_ask(struct console *console, struct request *r, int64_t node_key,
+                 const char *instance_id, int64_t bytes)
+{
+    struct err auto_err err = {0};
+    int64_t revision = watch_revision(console->app->watch);
+    if (request_alive(r, &err) != 0 || request_share(r, SHARE_CONSOLE, &err) != 0) {
+        request_fail(r, &err);
+        return;
+    }
+    struct pending *pending = pending_new(console, r, node_key, instance_id, bytes);
+    r->left = left;
     http_suspend(r->http);
     pthread_mutex_lock(&console->lock);
-    bool stopped = console->stopped;
-    if (!stopped) {
+    bool waits = !console->stopped && wait_on(pending, revision);
+    if (waits) {
         pending->next = console->first;
         console->first = pending;
     }
     pthread_mutex_unlock(&console->lock);
     /* From here on the request may be answered, and gone, at any moment. */
-    if (stopped) {
-        fail(pending, ERR_UNAVAILABLE, "the controller is stopping; try again soon");
+    if (waits) {
+        watch_poke(console->app->watch, WATCH_NODE, node_key);
         return;
     }
-    reconcile_wake_at(console->app->reconcile, due_ms);
-    watch_poke(console->app->watch, WATCH_NODE, node_key);
+    free(pending);
+    fail(r, ERR_UNAVAILABLE, stopping_text);
 }
+
+/* ---- the agent ---- */
 
 static bool is_news(const struct pending *pending, int64_t node_key, int64_t now)
 {
@@ -124,77 +217,34 @@ bool console_waiting(struct console *console, int64_t node_key)
     return waiting;
 }
 
-/* Takes out the first that `wanted` accepts. */
-static struct pending *take_out(struct console *console,
-                                bool (*wanted)(const struct pending *, const void *),
-                                const void *ctx)
+/* The request that waits for this answer; NULL: none. Its wait is over. */
+static struct request *take_out(struct console *console, int64_t node_key, const char *id)
 {
-    struct pending *found = NULL;
+    struct request *found = NULL;
     pthread_mutex_lock(&console->lock);
-    for (struct pending **at = &console->first; *at; at = &(*at)->next) {
-        if (!wanted(*at, ctx))
+    for (struct pending *at = console->first; at && !found; at = at->next) {
+        if (at->node_key != node_key || strcmp(at->id, id) != 0)
             continue;
-        found = *at;
-        *at = found->next;
+        found = take(at->request);
+        unlist(console, at);
+        watch_left(console->app->watch, &at->sake);
         break;
     }
     pthread_mutex_unlock(&console->lock);
     return found;
 }
 
-struct answer_to {
-    int64_t node_key;
-    const char *id;
-};
-
-static bool is_answer_to(const struct pending *pending, const void *ctx)
-{
-    const struct answer_to *to = ctx;
-    return pending->node_key == to->node_key && strcmp(pending->id, to->id) == 0;
-}
-
 bool console_answer(struct console *console, int64_t node_key, const char *id, const char *data,
                     size_t len)
 {
-    struct answer_to to = {.node_key = node_key, .id = id};
-    struct pending *pending = take_out(console, is_answer_to, &to);
-    if (!pending)
+    struct request *r = take_out(console, node_key, id);
+    if (!r)
         return false;
-    struct request *r = pending->request;
     r->status = 200;
     r->content_type = "text/plain; charset=utf-8";
     buf_reset(&r->reply);
     buf_add(&r->reply, data, len);
-    free(pending);
     request_reply(r);
-    return true;
-}
-
-static bool is_due(const struct pending *pending, const void *ctx)
-{
-    const int64_t *now = ctx;
-    return pending->due_ms <= *now;
-}
-
-int64_t console_expire(struct console *console)
-{
-    int64_t now = clock_boottime_ms(), next = INT64_MAX;
-    struct pending *pending;
-    while ((pending = take_out(console, is_due, &now)))
-        fail(pending, ERR_HOST_TIMEOUT,
-             "the instance's node did not send the console log in time; see its state with "
-             "GET /v1/nodes");
-    pthread_mutex_lock(&console->lock);
-    for (const struct pending *at = console->first; at; at = at->next)
-        next = at->due_ms < next ? at->due_ms : next;
-    pthread_mutex_unlock(&console->lock);
-    return next;
-}
-
-static bool is_any(const struct pending *pending, const void *ctx)
-{
-    (void)pending;
-    (void)ctx;
     return true;
 }
 
@@ -203,7 +253,4 @@ void console_stop(struct console *console)
     pthread_mutex_lock(&console->lock);
     console->stopped = true;
     pthread_mutex_unlock(&console->lock);
-    struct pending *pending;
-    while ((pending = take_out(console, is_any, NULL)))
-        fail(pending, ERR_UNAVAILABLE, "the controller is stopping; try again soon");
 }

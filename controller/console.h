@@ -13,7 +13,8 @@
 struct json_writer;
 struct request;
 
-/* Suspends the request and wakes the node's agent. It will be answered exactly once. */
+/* Suspends the request, if there is a share left for it, and wakes the node's agent. It will
+ * be answered exactly once: 504 when nothing comes within CONSOLE_WAIT_SECONDS. */
 void console_ask(struct console *console, struct request *r, int64_t node_key,
                  const char *instance_id, int64_t bytes);
 /* Requests of a node that its agent was not told of lately, as an array member `key`. Returns
@@ -24,8 +25,5 @@ bool console_waiting(struct console *console, int64_t node_key);
 /* The agent's answer. false: nobody waits for it (any more). */
 bool console_answer(struct console *console, int64_t node_key, const char *id, const char *data,
                     size_t len);
-/* Answers 504 to what has waited too long. Returns when to look again (CLOCK_BOOTTIME
- * milliseconds; INT64_MAX: nothing waits). */
-int64_t console_expire(struct console *console);
 
 #endif

@@ -93,6 +93,16 @@ static void dispatch_handle(void *ctx, struct http_request *req)
     app_snapshot_end();
 }
 
+/* What waits for news ends with what there is; what is being written or read ends soon. */
+static void dispatch_left(void *ctx, struct http_request *req)
+{
+    struct app *app = ctx;
+    struct request *r = http_data(req);
+    watch_left(app->watch, &r->sake);
+    if (r->left)
+        r->left(r);
+}
+
 static void log_request(const struct request *r, int status, int64_t elapsed_ns)
 {
     enum log_level level = status >= 500 && status != 503 ? LOG_WARN : LOG_DEBUG;
@@ -110,6 +120,7 @@ static void request_free(struct request *r)
     } else if (r->input && r->input_release) {
         r->input_release(r->input);
     }
+    share_give(&r->share);
     buf_release(&r->reply);
     free(r->etag);
     free(r->location);
@@ -130,4 +141,4 @@ static void dispatch_end(void *ctx, struct http_request *req, int status, int64_
 }
 
 const struct http_handlers dispatch_handlers = {
-    .begin = dispatch_begin, .handle = dispatch_handle, .end = dispatch_end};
+    .begin = dispatch_begin, .handle = dispatch_handle, .left = dispatch_left, .end = dispatch_end};

@@ -1,51 +1,86 @@
-/* One open stream holds no thread and no request: only its place in the log, and a place
- * among the watchers. It ends when the client leaves or is too slow, when its token is
- * deleted, and when the controller stops; `id:` lets a client come back where it was. */
+/* One open stream holds no thread: only its place in the log, and one among the watchers. It
+ * ends when the client leaves or is too slow, when its token is deleted, and when the
+ * controller stops; `id:` lets a client come back where it was. */
 #include "controller/event_stream.h"
+
+#include <stdatomic.h>
+#include <string.h>
 
 #include "api/mem.h"
 #include "controller/app.h"
 #include "controller/db.h"
 #include "controller/feed.h"
 #include "controller/request.h"
-#include "controller/shares.h"
 #include "controller/tokens.h"
 #include "controller/watch.h"
 
 enum { KEEP_ALIVE_MS = 15000, STREAM_PAGE = 500 };
 
 struct event_stream {
+    atomic_uint refs; /* the waker's, and the request's, which ends with the connection */
+    atomic_bool left; /* the request has ended: there is nobody to write to */
     struct app *app;
     struct http_stream *out;
     struct feed_question question;
-    int64_t token_key;
-    int64_t share; /* that it holds among its token's watchers */
+    struct watch_sake sake;
 };
 
+static void stream_unref(struct event_stream *stream)
+{
+    if (atomic_fetch_sub_explicit(&stream->refs, 1, memory_order_acq_rel) == 1)
+        free(stream);
+}
+
+/* By the waker, or instead of it. */
 static void stream_close(struct event_stream *stream)
 {
     http_stream_end(stream->out);
-    shares_give(stream->app->shares, stream->share);
-    free(stream);
+    stream_unref(stream);
+}
+
+/* The request has ended, be it because its client left: the waker need not find that out with
+ * the next event. */
+static void stream_left(void *ctx)
+{
+    struct event_stream *stream = ctx;
+    atomic_store(&stream->left, true);
+    watch_left(stream->app->watch, &stream->sake);
+    stream_unref(stream);
 }
 
 static void stream_wake(void *ctx, bool expired);
 
 static void stream_sleep(struct event_stream *stream, int64_t revision)
 {
-    if (!watch_add(stream->app->watch, WATCH_EVENTS, stream->question.project_key, revision,
-                   KEEP_ALIVE_MS, stream_wake, stream))
+    if (!watch_add_for(stream->app->watch, &stream->sake, WATCH_EVENTS,
+                       stream->question.project_key, revision, KEEP_ALIVE_MS, stream_wake, stream))
         stream_close(stream);
 }
 
-/* Writes what is new. false: end the stream. */
+static bool put(struct event_stream *stream, const char *text)
+{
+    return http_stream_write(stream->out, text, strlen(text));
+}
+
+/* A comment, since whoever reads events by program may take any event for one of the log's. */
+static bool token_alive(struct event_stream *stream)
+{
+    bool alive = tokens_alive(stream->app->tokens, stream->sake.token_key);
+    if (!alive)
+        put(stream, ": the end: the token was deleted\n\n");
+    return alive;
+}
+
+/* Writes what is new. false: end the stream. The token is looked at behind each reading, so that
+ * nothing is told that came after its end. */
 static bool stream_write(struct event_stream *stream, int64_t revision, bool *ret_any)
 {
     struct feed_shared found;
     auto_err struct err err = {0};
     do {
         if (feed_share(stream->app->feed, app_reader(stream->app), &stream->question, revision,
-                       &found, &err) != 0)
+                       &found, &err) != 0 ||
+            !token_alive(stream))
             return false;
         stream->question.after = found.page->last;
         *ret_any |= found.page->count > 0;
@@ -56,16 +91,15 @@ static bool stream_write(struct event_stream *stream, int64_t revision, bool *re
     return true;
 }
 
+/* The revision is taken before the token is looked at: an end in between is news. */
 static void stream_wake(void *ctx, bool expired)
 {
-    static const char keep_alive[] = ": keep-alive\n\n";
     struct event_stream *stream = ctx;
     bool any = false;
     int64_t revision = watch_revision(stream->app->watch);
-    bool alive = stream_write(stream, revision, &any);
+    bool alive = !atomic_load(&stream->left) && stream_write(stream, revision, &any);
     if (alive && expired && !any)
-        alive = tokens_alive(stream->app->tokens, stream->token_key) &&
-                http_stream_write(stream->out, keep_alive, sizeof(keep_alive) - 1);
+        alive = put(stream, ": keep-alive\n\n");
     if (alive)
         stream_sleep(stream, revision);
     else
@@ -84,21 +118,29 @@ static int check(struct request *r, const struct feed_question *question, struct
     return 0;
 }
 
-void event_stream_open(struct request *r, const struct feed_question *question)
+static struct event_stream *stream_new(struct request *r, const struct feed_question *question)
 {
-    auto_err struct err err = {0};
-    int64_t share;
-    if (check(r, question, &err) != 0 ||
-        shares_take(r->app->shares, &r->caller, &share, &err) != 0) {
-        request_fail(r, &err);
-        return;
-    }
     struct event_stream *stream = xcalloc(1, sizeof(*stream));
+    atomic_init(&stream->refs, 2);
     stream->app = r->app;
     stream->question = *question;
     stream->question.limit = STREAM_PAGE;
-    stream->token_key = r->caller.token_key;
-    stream->share = share;
+    stream->sake.token_key = r->caller.token_key;
+    return stream;
+}
+
+void event_stream_open(struct request *r, const struct feed_question *question)
+{
+    auto_err struct err err = {0};
+    if (check(r, question, &err) != 0 || request_share(r, SHARE_EVENTS, &err) != 0) {
+        request_fail(r, &err);
+        return;
+    }
+    struct event_stream *stream = stream_new(r, question);
+    /* `question` is what the request held until now. */
+    r->input_release(r->input);
+    r->input = stream;
+    r->input_release = stream_left;
     struct http_reply reply = {.status = 200,
                                .content_type = "text/event-stream",
                                .extra_name = "Cache-Control",
@@ -106,7 +148,7 @@ void event_stream_open(struct request *r, const struct feed_question *question)
     stream->out = http_reply_stream(r->http, &reply);
     /* A comment at once, so that the client knows that it is connected. The pages are
      * rendered on the waker's thread, which an older revision wakes at once. */
-    if (http_stream_write(stream->out, ": open\n\n", 8))
+    if (put(stream, ": open\n\n"))
         stream_sleep(stream, -1);
     else
         stream_close(stream);

@@ -5,7 +5,8 @@
 struct feed_question;
 struct request;
 
-/* Answers with a stream that goes on after `question->after`. */
+/* Answers with a stream that goes on after `question->after`. `question` may be part of
+ * r->input, which the stream takes the place of. */
 void event_stream_open(struct request *r, const struct feed_question *question);
 
 #endif

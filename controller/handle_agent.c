@@ -103,7 +103,8 @@ static void look(struct request *r)
     int64_t revision = app_revision(app), node_key = asking->ask.node_key;
     buf_reset(&r->reply);
     r->status = 200;
-    if (node_desired_page(request_reader(r), &asking->ask, app->console, &r->reply, &answer,
+    if (request_alive(r, &err) != 0 ||
+        node_desired_page(request_reader(r), &asking->ask, app->console, &r->reply, &answer,
                           &err) != 0) {
         fail(r, &err);
         return;
@@ -113,11 +114,15 @@ static void look(struct request *r)
         request_reply(r);
         return;
     }
+    if (request_share(r, SHARE_DESIRED, &err) != 0) {
+        fail(r, &err);
+        return;
+    }
     if (!asking->asleep)
         http_suspend(r->http);
     asking->asleep = true;
     /* From here on the request may be answered, and gone, at any moment. */
-    if (!watch_add(app->watch, WATCH_NODE, node_key, revision, left_ms, look_again, r))
+    if (!request_watch(r, WATCH_NODE, node_key, revision, left_ms, look_again))
         request_reply(r);
     else if (console_waiting(app->console, node_key))
         watch_poke(app->watch, WATCH_NODE, node_key);
@@ -168,6 +173,10 @@ void handle_node_desired(struct request *r)
     }
     if (!full) {
         look(r);
+        return;
+    }
+    if (request_share(r, SHARE_DESIRED, &err) != 0) {
+        request_fail(r, &err);
         return;
     }
     asking->asleep = true;

@@ -9,8 +9,6 @@
 #include "controller/feed.h"
 #include "controller/handlers.h"
 #include "controller/meta.h"
-#include "controller/shares.h"
-#include "controller/watch.h"
 
 /* A gap this wide is read on the pool. */
 enum { INLINE_REVISIONS = 2000 };
@@ -21,16 +19,7 @@ static const char *const params[] = {"after", "cursor", "limit",   "wait",
 struct waiting {
     struct feed_question question;
     int64_t until_ms; /* CLOCK_BOOTTIME; 0: do not wait */
-    struct shares *shares;
-    int64_t share; /* that it holds */
 };
-
-static void waiting_free(void *ctx)
-{
-    struct waiting *waiting = ctx;
-    shares_give(waiting->shares, waiting->share);
-    free(waiting);
-}
 
 /* ---- what is asked ---- */
 
@@ -123,11 +112,12 @@ static bool sleep_until_news(struct request *r, int64_t revision)
 {
     struct waiting *waiting = r->input;
     int64_t left_ms = waiting->until_ms - clock_boottime_ms();
-    return left_ms > 0 && watch_add(r->app->watch, WATCH_EVENTS, waiting->question.project_key,
-                                    revision, left_ms, look_shared, r);
+    return left_ms > 0 && request_watch(r, WATCH_EVENTS, waiting->question.project_key, revision,
+                                        left_ms, look_shared);
 }
 
-/* On the waker's thread: those who asked the same get the same bytes. */
+/* On the waker's thread: those who asked the same get the same bytes. The token is looked at
+ * behind the reading, so that nothing is told that came after its end. */
 static void look_shared(void *ctx, bool expired)
 {
     struct request *r = ctx;
@@ -136,7 +126,8 @@ static void look_shared(void *ctx, bool expired)
     auto_err struct err err = {0};
     int64_t revision = app_revision(r->app);
     if (feed_share(r->app->feed, request_reader(r), &waiting->question, revision, &found, &err) !=
-        0) {
+            0 ||
+        request_alive(r, &err) != 0) {
         request_fail(r, &err);
         return;
     }
@@ -149,10 +140,9 @@ static void look_and_wait(struct request *r)
 {
     auto_err struct err err = {0};
     int64_t revision = app_revision(r->app);
-    struct waiting *waiting = r->input;
-    int rc = look(request_reader(r), r, &err);
+    int rc = request_alive(r, &err) == 0 ? look(request_reader(r), r, &err) : -1;
     if (rc == 0)
-        rc = shares_take(waiting->shares, &r->caller, &waiting->share, &err);
+        rc = request_share(r, SHARE_EVENTS, &err);
     if (rc < 0) {
         request_fail(r, &err);
     } else if (rc > 0) {
@@ -160,7 +150,7 @@ static void look_and_wait(struct request *r)
     } else {
         http_suspend(r->http);
         if (!sleep_until_news(r, revision)) {
-            err_set(&err, ERR_UNAVAILABLE, "too many watchers wait; try again");
+            err_set(&err, ERR_UNAVAILABLE, "the controller is stopping; try again soon");
             request_fail(r, &err);
         }
     }
@@ -170,9 +160,8 @@ void handle_event_list(struct request *r)
 {
     auto_err struct err err = {0};
     struct waiting *waiting = xcalloc(1, sizeof(*waiting));
-    waiting->shares = r->app->shares;
     r->input = waiting;
-    r->input_release = waiting_free;
+    r->input_release = free;
     if (read_question(r, waiting, &err) != 0)
         request_fail(r, &err);
     else if (waiting->question.form == FEED_STREAM)

@@ -3,6 +3,7 @@
 #include "controller/handlers.h"
 #include "controller/ledger.h"
 #include "controller/metrics.h"
+#include "controller/shares.h"
 #include "controller/store_metrics.h"
 #include "controller/usage_held.h"
 #include "controller/watch.h"
@@ -42,6 +43,7 @@ static int print(struct db *db, struct request *r, struct err *err)
                "# HELP minicloud_revision Newest revision of the log.\n"
                "# TYPE minicloud_revision counter\nminicloud_revision %lld\n",
                watch_count(r->app->watch), (long long)watch_revision(r->app->watch));
+    shares_print(r->app->shares, out);
     if (metrics_print_rows(db, out, err) != 0 || print_usage(db, r, err) != 0)
         return -1;
     r->status = 200;

@@ -5,7 +5,6 @@
 #include "controller/db.h"
 #include "controller/handlers.h"
 #include "controller/operation.h"
-#include "controller/watch.h"
 
 static const char *const list_params[] = {"limit", "cursor",  "instance", "state",
                                           "kind",  "project", NULL};
@@ -82,29 +81,47 @@ static void answer(struct request *r)
 
 static void look_again(void *ctx, bool expired);
 
-/* false: answer now. The revision is taken before the look, so that an end in between is
- * news to the watch. */
-static bool wait_more(struct request *r, const struct waiting *waiting, bool asleep)
+/* 1: it waits; 0: answer now; -1: refused. The revision is taken before the look, so that an
+ * end in between, of the operation or of the token, is news to the watch. */
+static int wait_more(struct request *r, const struct waiting *waiting, bool asleep, struct err *err)
 {
     struct operation_status status;
-    auto_err struct err err = {0};
     int64_t revision = app_revision(r->app);
     int64_t left_ms = waiting->until_ms - clock_boottime_ms();
-    if (left_ms <= 0 || operation_status(request_reader(r), waiting->key, &status, &err) != 0 ||
-        !status.running)
-        return false;
+    if (request_alive(r, err) != 0)
+        return -1;
+    if (left_ms <= 0)
+        return 0;
+    if (operation_status(request_reader(r), waiting->key, &status, err) != 0)
+        return -1;
+    if (!status.running)
+        return 0;
+    if (request_share(r, SHARE_OPERATION, err) != 0)
+        return -1;
     if (!asleep)
         http_suspend(r->http);
-    if (!watch_add(r->app->watch, WATCH_OPERATION, waiting->key, revision, left_ms, look_again, r))
+    if (!request_watch(r, WATCH_OPERATION, waiting->key, revision, left_ms, look_again))
         answer(r);
-    return true;
+    return 1;
+}
+
+static void wait_or_answer(struct request *r, bool asleep)
+{
+    auto_err struct err err = {0};
+    int rc = wait_more(r, r->input, asleep, &err);
+    if (rc < 0)
+        request_fail(r, &err);
+    else if (rc == 0)
+        answer(r);
 }
 
 static void look_again(void *ctx, bool expired)
 {
     struct request *r = ctx;
-    if (expired || !wait_more(r, r->input, true))
-        answer(r);
+    struct waiting *waiting = r->input;
+    if (expired)
+        waiting->until_ms = 0;
+    wait_or_answer(r, true);
 }
 
 static int prepare(struct request *r, struct waiting *waiting, struct err *err)
@@ -126,6 +143,6 @@ void handle_operation_show(struct request *r)
     r->input_release = free;
     if (prepare(r, waiting, &err) != 0)
         request_fail(r, &err);
-    else if (!wait_more(r, waiting, false))
-        answer(r);
+    else
+        wait_or_answer(r, false);
 }

@@ -27,7 +27,7 @@
 #include "controller/writer.h"
 
 enum {
-    UPLOAD_BUFFER = 1024 * 1024,
+    UPLOAD_BUFFER = UPLOAD_BUFFERS_BYTES / 2,
     UPLOAD_CHUNK = 256 * 1024, /* worth a trip to the pool */
 };
 
@@ -49,6 +49,7 @@ struct upload {
     struct sha256_stream *hash;
     struct image_content content;
     bool renamed, committed;
+    struct share share; /* its own: the buffers may outlive the request */
 
     pthread_mutex_t lock; /* everything below */
     char *fill, *work;    /* bytes come into one while the other is written */
@@ -81,24 +82,36 @@ static void discard(const char *path)
         log_warn("image.unlink", "path=\"%s\" reason=\"%s\"", path, err.msg);
 }
 
-/* What did not become an image leaves nothing behind. */
+/* What did not become an image leaves nothing behind. A part has a name of its own; the image's
+ * name must be free of this one's file before another upload may claim it. */
+static void clear_way(struct upload *u)
+{
+    if (u->renamed && !u->committed)
+        discard(u->path);
+    u->renamed = u->committed;
+    forget(u);
+}
+
+/* The memory goes with the place that it was allowed by. */
+static void drop_buffers(struct upload *u)
+{
+    free(take(u->fill));
+    free(take(u->work));
+    share_give(&u->share);
+}
+
 static void upload_free(void *ctx)
 {
     struct upload *u = ctx;
     if (u->fd >= 0)
         close(u->fd);
-    /* A part has a name of its own; the image's name must be free of this one's file before
-     * another upload may claim it. */
-    if (u->renamed && !u->committed)
-        discard(u->path);
-    forget(u);
-    if (!u->renamed)
+    clear_way(u);
+    if (!u->committed)
         discard(u->part);
+    drop_buffers(u);
     sha256_free(u->hash);
     err_clear(&u->failure);
     pthread_mutex_destroy(&u->lock);
-    free(u->fill);
-    free(u->work);
     free(u->part);
     free(u->path);
     free(u);
@@ -113,8 +126,21 @@ static void upload_leave(void *ctx)
     u->left = true;
     bool busy = u->busy;
     pthread_mutex_unlock(&u->lock);
-    if (!busy && !pool_submit(u->app->pool, upload_free, u))
+    if (busy)
+        return;
+    drop_buffers(u);
+    /* From here on the next upload of this image need not wait for the disk. */
+    if (!u->renamed)
+        forget(u);
+    if (!pool_submit(u->app->pool, upload_free, u))
         upload_free(u);
+}
+
+/* Whoever reads the refusal may come again at once: nothing of this upload is in its way. */
+static void upload_refuse(struct upload *u, struct err *err)
+{
+    clear_way(u);
+    request_fail(u->r, err);
 }
 
 static int claim(struct upload *u, struct err *err)
@@ -158,14 +184,16 @@ int upload_begin(struct request *r, const struct image *image, const char *sha25
     snprintf(u->expected, sizeof(u->expected), "%s", sha256_wanted ? sha256_wanted : "");
     u->part = image_part_path(r->app, image->id);
     u->path = image_path(r->app, image->id);
-    u->hash = sha256_new();
-    u->fill = xmalloc(UPLOAD_BUFFER);
-    u->work = xmalloc(UPLOAD_BUFFER);
     pthread_mutex_init(&u->lock, NULL);
-    if (claim(u, err) != 0 || open_part(u, err) != 0) {
+    if (claim(u, err) != 0 ||
+        shares_take(r->app->shares, SHARE_UPLOAD, &r->caller, &u->share, err) ||
+        open_part(u, err) != 0) {
         upload_free(u);
         return -1;
     }
+    u->hash = sha256_new();
+    u->fill = xmalloc(UPLOAD_BUFFER);
+    u->work = xmalloc(UPLOAD_BUFFER);
     r->input = u;
     r->input_release = upload_leave;
     return 0;
@@ -275,13 +303,13 @@ long upload_sink(void *ctx, struct http_request *req, const char *data, size_t l
 {
     struct upload *u = ctx;
     pthread_mutex_lock(&u->lock);
-    if (!u->failure.code && !u->busy)
+    if (!u->failure.code && request_alive(u->r, &u->failure) == 0 && !u->busy)
         check_size(u, len);
     if (u->failure.code) {
         struct err auto_err err = {0};
         err_move(&err, &u->failure);
         pthread_mutex_unlock(&u->lock);
-        request_fail(u->r, &err);
+        upload_refuse(u, &err);
         return -1;
     }
     size_t taken = len < UPLOAD_BUFFER - u->fill_len ? len : UPLOAD_BUFFER - u->fill_len;
@@ -386,20 +414,32 @@ static int ready_run(struct tx *tx, void *ctx, struct err *err)
     return 0;
 }
 
+/* On the pool: what was renamed has to be unlinked again. */
+static void ready_failed(void *ctx)
+{
+    struct upload *u = ctx;
+    struct err auto_err err = {0};
+    err_move(&err, &u->failure);
+    upload_refuse(u, &err);
+}
+
 static void ready_done(void *ctx, struct err *err)
 {
     struct upload *u = ctx;
-    if (err)
-        request_fail(u->r, err);
-    else
+    if (!err) {
         request_reply(u->r);
+        return;
+    }
+    err_move(&u->failure, err);
+    if (!pool_submit(u->app->pool, ready_failed, u))
+        ready_failed(u);
 }
 
 static void finish(struct upload *u)
 {
     struct err auto_err err = {0};
     if (keep(u, &err) != 0) {
-        request_fail(u->r, &err);
+        upload_refuse(u, &err);
         return;
     }
     struct write_job job = {.run = ready_run,
@@ -410,5 +450,5 @@ static void finish(struct upload *u)
     if (writer_submit(u->app->writer, &job))
         return;
     err_set(&err, ERR_UNAVAILABLE, "too many changes wait to be written; try again");
-    request_fail(u->r, &err);
+    upload_refuse(u, &err);
 }

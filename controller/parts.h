@@ -26,8 +26,8 @@ int reconcile_start(struct app *app, struct reconcile **ret_reconcile, struct er
 void reconcile_stop(struct reconcile *reconcile);
 void reconcile_free(struct reconcile *reconcile);
 
-/* Console requests that wait for an agent. stop answers all that wait; free comes after the
- * HTTP server has ended. */
+/* Console requests that wait for an agent. After stop none is taken, and the end of the watch
+ * answers those that wait; free comes after the HTTP server has ended. */
 struct console *console_new(struct app *app);
 void console_stop(struct console *console);
 void console_free(struct console *console);

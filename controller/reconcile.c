@@ -10,7 +10,6 @@
 #include "api/log.h"
 #include "api/mem.h"
 #include "controller/app.h"
-#include "controller/console.h"
 #include "controller/image.h"
 #include "controller/operation_rules.h"
 #include "controller/reconcile_internal.h"
@@ -24,15 +23,6 @@ static void not_later(struct reconcile *reconcile, int64_t due_ms)
         return;
     reconcile->sleeping_ms = due_ms;
     pthread_cond_signal(&reconcile->wake);
-}
-
-void reconcile_wake_at(struct reconcile *reconcile, int64_t due_ms)
-{
-    pthread_mutex_lock(&reconcile->lock);
-    if (due_ms < reconcile->look_ms)
-        reconcile->look_ms = due_ms;
-    not_later(reconcile, due_ms);
-    pthread_mutex_unlock(&reconcile->lock);
 }
 
 static void look_for_files_at(struct reconcile *reconcile, int64_t due_ms)
@@ -267,17 +257,13 @@ void reconcile_seal_soon(struct reconcile *reconcile)
 static int64_t look(struct reconcile *reconcile)
 {
     int64_t now = clock_boottime_ms();
-    reconcile->look_ms = INT64_MAX;
     end_operations(reconcile, now);
     int64_t next = end_leases(reconcile, now);
     free_files(reconcile, now);
     seal_hours(reconcile, now);
-    pthread_mutex_unlock(&reconcile->lock);
-    next = earlier(next, console_expire(reconcile->app->console));
-    pthread_mutex_lock(&reconcile->lock);
     next = earlier(next, deadlines_next(&reconcile->operations));
     next = earlier(next, reconcile->seal_ms);
-    return earlier(next, earlier(reconcile->files_ms, reconcile->look_ms));
+    return earlier(next, reconcile->files_ms);
 }
 
 /* CLOCK_MONOTONIC is what condition variables know; it differs from CLOCK_BOOTTIME only by
@@ -335,7 +321,7 @@ int reconcile_start(struct app *app, struct reconcile **ret_reconcile, struct er
 {
     struct reconcile *reconcile = xcalloc(1, sizeof(*reconcile));
     reconcile->app = app;
-    reconcile->look_ms = reconcile->sleeping_ms = INT64_MAX;
+    reconcile->sleeping_ms = INT64_MAX;
     reconcile->files_ms = 0;
     reconcile->seal_ms = clock_boottime_ms() + RECONCILE_SEAL_MS;
     pthread_condattr_t attr;

@@ -20,7 +20,5 @@ void reconcile_node_removed(struct reconcile *reconcile, int64_t node_key);
 void reconcile_files(struct reconcile *reconcile);
 /* The same, after a while: it failed. */
 void reconcile_files_again(struct reconcile *reconcile);
-/* Look again no later than then (CLOCK_BOOTTIME milliseconds). */
-void reconcile_wake_at(struct reconcile *reconcile, int64_t due_ms);
 
 #endif

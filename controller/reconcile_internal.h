@@ -28,7 +28,6 @@ struct reconcile {
     struct deadlines operations;
     struct lease *leases; /* by node_key */
     size_t lease_count, lease_cap;
-    int64_t look_ms;     /* someone asked to look no later than then */
     int64_t sleeping_ms; /* until when the thread sleeps */
     int jobs;            /* submitted and not done */
 };

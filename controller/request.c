@@ -8,6 +8,7 @@
 #include "controller/app.h"
 #include "controller/pool.h"
 #include "controller/readers.h"
+#include "controller/tokens.h"
 
 struct db *request_reader(struct request *r)
 {
@@ -122,6 +123,27 @@ int request_decode(struct request *r, const struct wire_struct *type)
     r->input = input;
     r->input_type = type;
     return 0;
+}
+
+/* ---- waiting ---- */
+
+int request_alive(const struct request *r, struct err *err)
+{
+    if (tokens_alive(r->app->tokens, r->caller.token_key))
+        return 0;
+    return err_set(err, ERR_UNAUTHENTICATED, "the token was deleted while the request waited");
+}
+
+int request_share(struct request *r, enum share_kind kind, struct err *err)
+{
+    return r->share.shares ? 0 : shares_take(r->app->shares, kind, &r->caller, &r->share, err);
+}
+
+bool request_watch(struct request *r, enum watch_kind kind, int64_t key, int64_t after,
+                   int64_t wait_ms, watch_fire *fire)
+{
+    r->sake.token_key = r->caller.token_key;
+    return watch_add_for(r->app->watch, &r->sake, kind, key, after, wait_ms, fire, r);
 }
 
 /* ---- the pool ---- */

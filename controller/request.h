@@ -21,6 +21,8 @@
 #include "api/json.h"
 #include "api/types.h"
 #include "controller/access.h"
+#include "controller/shares.h"
+#include "controller/watch.h"
 
 struct app;
 struct db;
@@ -66,6 +68,11 @@ struct request {
     /* What runs elsewhere while the connection sleeps. */
     request_run *run;
     request_read *read;
+    /* Of a request that waits: the place that it takes, until it has ended; for whose sake; and
+     * what must hear, besides the watch, that the client has left (as http_handlers.left). */
+    struct share share;
+    struct watch_sake sake;
+    void (*left)(struct request *r);
 };
 
 enum route_flags {
@@ -106,6 +113,13 @@ extern const struct http_handlers dispatch_handlers;
 struct db *request_reader(struct request *r);
 void request_pool(struct request *r, request_read *read);
 void request_write(struct request *r, request_run *run);
+/* Whether the request's token is still good; for those that wait. ERR_UNAUTHENTICATED. */
+int request_alive(const struct request *r, struct err *err);
+/* Takes a share that ends with the request, as shares_take(). A second call does nothing. */
+int request_share(struct request *r, enum share_kind kind, struct err *err);
+/* watch_add() for the request's sake. */
+bool request_watch(struct request *r, enum watch_kind kind, int64_t key, int64_t after,
+                   int64_t wait_ms, watch_fire *fire);
 /* Decodes the body strictly into a zeroed struct that the request then owns as r->input.
  * -1: answered. An empty body counts as {} when nothing is required. */
 int request_decode(struct request *r, const struct wire_struct *type);

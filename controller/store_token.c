@@ -126,6 +126,7 @@ int token_revoke(struct tx *tx, int64_t key, struct err *err)
     if (stmt_run(stmt, err) != 0)
         return -1;
     later(tx, &(struct token_entry){.key = key}, apply_remove);
+    tx_touch(tx, WATCH_TOKEN, key);
     return 0;
 }
 

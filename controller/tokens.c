@@ -1,5 +1,6 @@
-/* The table of live tokens in memory: open addressing on the first bytes of the SHA-256,
- * which are as good as random. Readers share a lock; it changes seldom. */
+/* The live tokens in memory, in two tables of open addressing: by the first bytes of the
+ * SHA-256, which are as good as random, for whoever comes, and by key, for what stays open.
+ * Readers share a lock; it changes seldom. */
 #include "controller/tokens.h"
 
 #include <pthread.h>
@@ -9,9 +10,11 @@
 #include "controller/request.h"
 #include "controller/tokens_internal.h"
 
+enum table { BY_HASH, BY_KEY, TABLES };
+
 struct tokens {
     pthread_rwlock_t lock;
-    struct token_entry *slots; /* key 0: free */
+    struct token_entry **slots[TABLES]; /* NULL: free */
     size_t cap, count;
 };
 
@@ -20,90 +23,139 @@ struct tokens *tokens_new(void)
     struct tokens *tokens = xcalloc(1, sizeof(*tokens));
     pthread_rwlock_init(&tokens->lock, NULL);
     tokens->cap = 64;
-    tokens->slots = xcalloc(tokens->cap, sizeof(*tokens->slots));
+    for (enum table table = 0; table < TABLES; table++)
+        tokens->slots[table] = xcalloc(tokens->cap, sizeof(struct token_entry *));
     return tokens;
+}
+
+static void clear(struct tokens *tokens)
+{
+    for (size_t i = 0; i < tokens->cap; i++) {
+        free(tokens->slots[BY_KEY][i]);
+        tokens->slots[BY_KEY][i] = tokens->slots[BY_HASH][i] = NULL;
+    }
+    tokens->count = 0;
 }
 
 void tokens_free(struct tokens *tokens)
 {
     if (!tokens)
         return;
+    clear(tokens);
     pthread_rwlock_destroy(&tokens->lock);
-    free(tokens->slots);
+    free(tokens->slots[BY_HASH]);
+    free(tokens->slots[BY_KEY]);
     free(tokens);
 }
 
-static size_t place_of(const struct tokens *tokens, const uint8_t hash[SHA256_BYTES])
+/* ---- the tables ---- */
+
+/* Where it stands if nothing is in its way. */
+static size_t home(const struct tokens *tokens, enum table table, const struct token_entry *entry)
 {
-    uint64_t word;
-    memcpy(&word, hash, sizeof(word));
-    size_t at = word & (tokens->cap - 1);
-    while (tokens->slots[at].key &&
-           memcmp(tokens->slots[at].hash, hash, sizeof(tokens->slots[at].hash)) != 0)
+    uint64_t word = (uint64_t)entry->key * 0x9E3779B97F4A7C15u >> 32;
+    if (table == BY_HASH)
+        memcpy(&word, entry->hash, sizeof(word));
+    return word & (tokens->cap - 1);
+}
+
+static bool same(enum table table, const struct token_entry *a, const struct token_entry *b)
+{
+    return table == BY_KEY ? a->key == b->key : memcmp(a->hash, b->hash, sizeof(a->hash)) == 0;
+}
+
+/* Its slot, or the free one in which it would stand. */
+static size_t place_of(const struct tokens *tokens, enum table table,
+                       const struct token_entry *entry)
+{
+    struct token_entry *const *slots = tokens->slots[table];
+    size_t at = home(tokens, table, entry);
+    while (slots[at] && !same(table, slots[at], entry))
         at = (at + 1) & (tokens->cap - 1);
     return at;
 }
 
-static void rebuild(struct tokens *tokens, size_t cap)
+/* Frees a slot, and moves up those behind it that stand there because it was taken. */
+static void vacate(struct tokens *tokens, enum table table, size_t gap)
 {
-    struct token_entry *old = tokens->slots;
-    size_t old_cap = tokens->cap;
-    tokens->slots = xcalloc(cap, sizeof(*tokens->slots));
-    tokens->cap = cap;
-    for (size_t i = 0; i < old_cap; i++) {
-        if (old[i].key)
-            tokens->slots[place_of(tokens, old[i].hash)] = old[i];
+    struct token_entry **slots = tokens->slots[table];
+    size_t mask = tokens->cap - 1;
+    for (size_t at = (gap + 1) & mask; slots[at]; at = (at + 1) & mask) {
+        size_t from_home = (at - home(tokens, table, slots[at])) & mask;
+        if (from_home < ((at - gap) & mask))
+            continue;
+        slots[gap] = slots[at];
+        gap = at;
     }
-    free(old);
+    slots[gap] = NULL;
 }
 
-static void put(struct tokens *tokens, const struct token_entry *entry)
+static void grow(struct tokens *tokens)
 {
-    if ((tokens->count + 1) * 2 > tokens->cap)
-        rebuild(tokens, tokens->cap * 2);
-    struct token_entry *slot = &tokens->slots[place_of(tokens, entry->hash)];
-    tokens->count += slot->key == 0;
-    *slot = *entry;
+    size_t old_cap = tokens->cap;
+    tokens->cap *= 2;
+    for (enum table table = 0; table < TABLES; table++) {
+        struct token_entry **old = tokens->slots[table];
+        tokens->slots[table] = xcalloc(tokens->cap, sizeof(*old));
+        for (size_t i = 0; i < old_cap; i++) {
+            if (old[i])
+                tokens->slots[table][place_of(tokens, table, old[i])] = old[i];
+        }
+        free(old);
+    }
+}
+
+static void drop(struct tokens *tokens, int64_t key)
+{
+    size_t by_key = place_of(tokens, BY_KEY, &(struct token_entry){.key = key});
+    struct token_entry *entry = tokens->slots[BY_KEY][by_key];
+    if (!entry)
+        return;
+    vacate(tokens, BY_HASH, place_of(tokens, BY_HASH, entry));
+    vacate(tokens, BY_KEY, by_key);
+    tokens->count--;
+    free(entry);
 }
 
 void tokens_put(struct tokens *tokens, const struct token_entry *entry)
 {
+    struct token_entry *own = xmalloc(sizeof(*own));
+    *own = *entry;
     pthread_rwlock_wrlock(&tokens->lock);
-    put(tokens, entry);
+    drop(tokens, entry->key);
+    if ((tokens->count + 1) * 2 > tokens->cap)
+        grow(tokens);
+    for (enum table table = 0; table < TABLES; table++)
+        tokens->slots[table][place_of(tokens, table, own)] = own;
+    tokens->count++;
     pthread_rwlock_unlock(&tokens->lock);
 }
 
 void tokens_remove(struct tokens *tokens, int64_t key)
 {
     pthread_rwlock_wrlock(&tokens->lock);
-    for (size_t i = 0; i < tokens->cap; i++) {
-        if (tokens->slots[i].key != key)
-            continue;
-        tokens->slots[i].key = 0;
-        tokens->count--;
-        rebuild(tokens, tokens->cap); /* closes the gap in its chain */
-        break;
-    }
+    drop(tokens, key);
     pthread_rwlock_unlock(&tokens->lock);
 }
 
 void tokens_clear(struct tokens *tokens)
 {
     pthread_rwlock_wrlock(&tokens->lock);
-    memset(tokens->slots, 0, tokens->cap * sizeof(*tokens->slots));
-    tokens->count = 0;
+    clear(tokens);
     pthread_rwlock_unlock(&tokens->lock);
 }
+
+/* ---- asking ---- */
 
 /* Equal hashes mean equal secrets, so finding by hash leaks nothing about a secret that
  * the asker does not have. */
 bool tokens_find(struct tokens *tokens, const char *secret, struct caller *ret_caller)
 {
-    uint8_t hash[SHA256_BYTES];
-    sha256(secret, strlen(secret), hash);
+    struct token_entry wanted;
+    sha256(secret, strlen(secret), wanted.hash);
     pthread_rwlock_rdlock(&tokens->lock);
-    const struct token_entry *entry = &tokens->slots[place_of(tokens, hash)];
-    bool found = entry->key != 0;
+    const struct token_entry *entry = tokens->slots[BY_HASH][place_of(tokens, BY_HASH, &wanted)];
+    bool found = entry != NULL;
     if (found) {
         ret_caller->token_key = entry->key;
         ret_caller->project_key = entry->project_key;
@@ -117,10 +169,9 @@ bool tokens_find(struct tokens *tokens, const char *secret, struct caller *ret_c
 
 bool tokens_alive(struct tokens *tokens, int64_t key)
 {
-    bool found = false;
+    struct token_entry wanted = {.key = key};
     pthread_rwlock_rdlock(&tokens->lock);
-    for (size_t i = 0; i < tokens->cap && !found; i++)
-        found = tokens->slots[i].key == key;
+    bool found = tokens->slots[BY_KEY][place_of(tokens, BY_KEY, &wanted)] != NULL;
     pthread_rwlock_unlock(&tokens->lock);
     return found;
 }

@@ -22,7 +22,9 @@ int tokens_load(struct tokens *tokens, struct db *db, struct err *err);
 /* Any thread. false: no such token. */
 bool tokens_find(struct tokens *tokens, const char *secret, struct caller *ret_caller);
 
-/* Whether a token that was found is still good; for replies that stay open. */
+/* Whether a token that was found is still good; for what stays open. Its end touches
+ * WATCH_TOKEN after this says no: who looks here after watch_revision() and waits behind that
+ * revision misses nothing. */
 bool tokens_alive(struct tokens *tokens, int64_t key);
 
 /* Inside a job: the same by the row, so that what was revoked while a request waited to be
@@ -48,7 +50,7 @@ struct token_made {
  * of a node's token is "node:<name>", of all others "token:<name>". */
 int token_mint(struct tx *tx, const struct token_new *new, struct token_made *ret_made,
                struct err *err);
-/* Marks deleted; after COMMIT the secret is not known any more. */
+/* Marks deleted; after COMMIT the secret is not known any more, and what waits ends. */
 int token_revoke(struct tx *tx, int64_t key, struct err *err);
 /* All tokens of a node or of a project that goes. 0: do not match by this. */
 int token_revoke_all(struct tx *tx, int64_t project_key, int64_t node_key, struct err *err);

@@ -23,6 +23,8 @@ struct watch_entry {
     bool expired;
     size_t heap_at;
     struct watch_entry *next, **link; /* in its bucket */
+    struct watch_sake *sake;          /* NULL: nobody's; not touched once it is ready */
+    struct watch_entry *next_of_token, **link_of_token;
     struct watch_entry *next_ready;
 };
 
@@ -38,6 +40,7 @@ struct watch {
     bool stopping;
     int64_t revision;
     struct watch_entry *buckets[BUCKETS];
+    struct watch_entry *tokens[BUCKETS]; /* those with a token once more, by it */
     struct watch_entry *heap[LIMIT_WATCHERS + LIMIT_NODE_WATCHERS]; /* earliest deadline first */
     size_t waiting;                                                 /* in buckets and heap */
     size_t people, nodes; /* and those about to fire: they do not compete for room */
@@ -54,7 +57,7 @@ static int64_t now_ns(void)
 
 static uint64_t hash(enum watch_kind kind, int64_t key)
 {
-    return ((uint64_t)key * 4 + (uint64_t)kind + 1) * 0x9E3779B97F4A7C15u >> 32;
+    return ((uint64_t)key * 8 + (uint64_t)kind + 1) * 0x9E3779B97F4A7C15u >> 32;
 }
 
 static struct news *news_of(struct watch *watch, enum watch_kind kind, int64_t key)
@@ -65,6 +68,11 @@ static struct news *news_of(struct watch *watch, enum watch_kind kind, int64_t k
 static struct watch_entry **bucket_of(struct watch *watch, enum watch_kind kind, int64_t key)
 {
     return &watch->buckets[hash(kind, key) % BUCKETS];
+}
+
+static struct watch_entry **bucket_of_token(struct watch *watch, int64_t token_key)
+{
+    return &watch->tokens[hash(WATCH_TOKEN, token_key) % BUCKETS];
 }
 
 /* ---- the heap of deadlines ---- */
@@ -121,13 +129,34 @@ static void make_ready(struct watch *watch, struct watch_entry *entry, bool expi
     watch->ready_end = &entry->next_ready;
 }
 
+static void unlink_token(struct watch_entry *entry)
+{
+    *entry->link_of_token = entry->next_of_token;
+    if (entry->next_of_token)
+        entry->next_of_token->link_of_token = entry->link_of_token;
+}
+
 static void unlink_entry(struct watch *watch, struct watch_entry *entry)
 {
     *entry->link = entry->next;
     if (entry->next)
         entry->next->link = entry->link;
+    if (entry->link_of_token)
+        unlink_token(entry);
+    if (entry->sake)
+        entry->sake->entry = NULL;
     heap_remove(watch, entry);
     watch->waiting--;
+}
+
+static void link_token(struct watch *watch, struct watch_entry *entry)
+{
+    struct watch_entry **bucket = bucket_of_token(watch, entry->sake->token_key);
+    entry->next_of_token = *bucket;
+    entry->link_of_token = bucket;
+    if (entry->next_of_token)
+        entry->next_of_token->link_of_token = &entry->next_of_token;
+    *bucket = entry;
 }
 
 static void link_entry(struct watch *watch, struct watch_entry *entry)
@@ -138,8 +167,26 @@ static void link_entry(struct watch *watch, struct watch_entry *entry)
     if (entry->next)
         entry->next->link = &entry->next;
     *bucket = entry;
+    if (entry->sake) {
+        entry->sake->entry = entry;
+        if (entry->sake->token_key)
+            link_token(watch, entry);
+    }
     heap_up(watch, watch->waiting, entry);
     watch->waiting++;
+}
+
+static void wake_token(struct watch *watch, int64_t token_key)
+{
+    struct watch_entry *entry = *bucket_of_token(watch, token_key);
+    while (entry) {
+        struct watch_entry *next = entry->next_of_token;
+        if (entry->sake->token_key == token_key) {
+            unlink_entry(watch, entry);
+            make_ready(watch, entry, false);
+        }
+        entry = next;
+    }
 }
 
 /* Whether someone waited for it. */
@@ -169,6 +216,12 @@ static bool happened(struct watch *watch, enum watch_kind kind, int64_t key, int
     return poked || news->revision > after;
 }
 
+static bool token_ended(struct watch *watch, const struct watch_sake *sake, int64_t after)
+{
+    return sake && sake->token_key &&
+           news_of(watch, WATCH_TOKEN, sake->token_key)->revision > after;
+}
+
 static size_t *room_of(struct watch *watch, enum watch_kind kind)
 {
     return kind == WATCH_NODE ? &watch->nodes : &watch->people;
@@ -182,8 +235,14 @@ static bool has_room(const struct watch *watch, enum watch_kind kind)
 bool watch_add(struct watch *watch, enum watch_kind kind, int64_t key, int64_t after,
                int64_t wait_ms, watch_fire *fire, void *ctx)
 {
+    return watch_add_for(watch, NULL, kind, key, after, wait_ms, fire, ctx);
+}
+
+bool watch_add_for(struct watch *watch, struct watch_sake *sake, enum watch_kind kind, int64_t key,
+                   int64_t after, int64_t wait_ms, watch_fire *fire, void *ctx)
+{
     struct watch_entry *entry = xcalloc(1, sizeof(*entry));
-    *entry = (struct watch_entry){.kind = kind, .key = key, .fire = fire, .ctx = ctx};
+    *entry = (struct watch_entry){.kind = kind, .key = key, .sake = sake, .fire = fire, .ctx = ctx};
     entry->deadline_ns = now_ns() + wait_ms * 1000000;
     pthread_mutex_lock(&watch->lock);
     if (watch->stopping || !has_room(watch, kind)) {
@@ -192,7 +251,9 @@ bool watch_add(struct watch *watch, enum watch_kind kind, int64_t key, int64_t a
         return false;
     }
     ++*room_of(watch, kind);
-    if (happened(watch, kind, key, after))
+    if (sake && sake->left)
+        make_ready(watch, entry, true);
+    else if (happened(watch, kind, key, after) || token_ended(watch, sake, after))
         make_ready(watch, entry, false);
     else
         link_entry(watch, entry);
@@ -200,6 +261,19 @@ bool watch_add(struct watch *watch, enum watch_kind kind, int64_t key, int64_t a
         pthread_cond_signal(&watch->wake);
     pthread_mutex_unlock(&watch->lock);
     return true;
+}
+
+void watch_left(struct watch *watch, struct watch_sake *sake)
+{
+    pthread_mutex_lock(&watch->lock);
+    sake->left = true;
+    struct watch_entry *entry = sake->entry;
+    if (entry) {
+        unlink_entry(watch, entry);
+        make_ready(watch, entry, true);
+        pthread_cond_signal(&watch->wake);
+    }
+    pthread_mutex_unlock(&watch->lock);
 }
 
 void watch_poke(struct watch *watch, enum watch_kind kind, int64_t key)
@@ -222,7 +296,9 @@ void watch_publish(struct watch *watch, int64_t revision, const struct watch_tou
         struct news *news = news_of(watch, touched[i].kind, touched[i].key);
         if (touched[i].revision > news->revision)
             news->revision = touched[i].revision;
-        if (watch->waiting > 0)
+        if (watch->waiting > 0 && touched[i].kind == WATCH_TOKEN)
+            wake_token(watch, touched[i].key);
+        else if (watch->waiting > 0)
             wake_key(watch, touched[i].kind, touched[i].key);
     }
     if (watch->waiting > 0)

@@ -16,6 +16,16 @@ enum watch_kind {
     WATCH_EVENTS,    /* key: project, 0 = all (operators) */
     WATCH_NODE,      /* key: node */
     WATCH_OPERATION, /* key: operation */
+    WATCH_TOKEN,     /* key: token; touched when it ends, and wakes whoever waits for its sake */
+    WATCH_CONSOLE,   /* key: none; nothing but its time, its token and its client ends it */
+};
+
+/* For whose sake someone waits: kept by the one who waits, zeroed but for the token. What is
+ * in it is the watch's. */
+struct watch_sake {
+    int64_t token_key; /* its end wakes too; 0: none */
+    bool left;
+    struct watch_entry *entry; /* that waits now */
 };
 
 struct watch *watch_new(void);
@@ -32,6 +42,12 @@ void watch_free(struct watch *watch);
 typedef void watch_fire(void *ctx, bool expired);
 bool watch_add(struct watch *watch, enum watch_kind kind, int64_t key, int64_t after,
                int64_t wait_ms, watch_fire *fire, void *ctx);
+/* The same for the sake of someone who may leave, or whose token may end: that wakes it as
+ * well, if it came with a revision above `after`. */
+bool watch_add_for(struct watch *watch, struct watch_sake *sake, enum watch_kind kind, int64_t key,
+                   int64_t after, int64_t wait_ms, watch_fire *fire, void *ctx);
+/* They have left: their time is over, now and whenever something is added for them again. */
+void watch_left(struct watch *watch, struct watch_sake *sake);
 /* Wakes the watchers of one key without a commit (a console request for a node). */
 void watch_poke(struct watch *watch, enum watch_kind kind, int64_t key);
 

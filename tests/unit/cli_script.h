@@ -86,7 +86,8 @@ static void script_start(struct script *script, const struct step *steps)
     auto_err struct err err = {0};
     *script = (struct script){.steps = steps, .person = pthread_self()};
     struct http_settings settings = {.listen = "127.0.0.1:0"};
-    struct http_handlers handlers = {script, script_begin, script_handle, script_end};
+    struct http_handlers handlers = {
+        .ctx = script, .begin = script_begin, .handle = script_handle, .end = script_end};
     if (http_server_start(&settings, &handlers, &script->server, &err) != 0)
         fail_msg("%s", err.msg);
     autofree char *url = xasprintf("http://127.0.0.1:%d", http_server_port(script->server));

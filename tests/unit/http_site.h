@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "api/err.h"
 #include "api/http_server.h"
@@ -29,6 +30,7 @@ struct site {
     void (*handle)(struct site *site, struct http_request *req);
     void (*begin)(struct site *site, struct http_request *req); /* NULL: take any body */
     atomic_int begun, ended, last_status;
+    atomic_int left; /* clients that went while they were asleep */
     /* One request at a time can be handed to a test's thread. */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -60,6 +62,16 @@ static void site_end(void *ctx, struct http_request *req, int status, int64_t el
     atomic_store(&site->last_status, status);
     pthread_mutex_lock(&site->lock);
     atomic_fetch_add(&site->ended, 1);
+    pthread_cond_broadcast(&site->changed);
+    pthread_mutex_unlock(&site->lock);
+}
+
+static void site_left(void *ctx, struct http_request *req)
+{
+    (void)req;
+    struct site *site = ctx;
+    pthread_mutex_lock(&site->lock);
+    atomic_fetch_add(&site->left, 1);
     pthread_cond_broadcast(&site->changed);
     pthread_mutex_unlock(&site->lock);
 }
@@ -115,6 +127,20 @@ __attribute__((unused)) static void site_wait_ended(struct site *site, int count
     pthread_mutex_unlock(&site->lock);
 }
 
+/* Waits until so many have left; false: patience was over first. */
+__attribute__((unused)) static bool site_wait_left(struct site *site, int count)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 20;
+    pthread_mutex_lock(&site->lock);
+    while (atomic_load(&site->left) < count &&
+           pthread_cond_timedwait(&site->changed, &site->lock, &until) == 0)
+        ;
+    pthread_mutex_unlock(&site->lock);
+    return atomic_load(&site->left) >= count;
+}
+
 /* A request and its reply on a connection of its own, for a handler that answers "/turn": what
  * the server's threads were at is done, and what had come to them before is seen. */
 __attribute__((unused)) static void site_turn(struct site *site)
@@ -142,7 +168,11 @@ static void site_open_with(struct site *site, struct http_settings settings)
     pthread_cond_init(&site->changed, NULL);
     if (!settings.listen && !settings.unix_path)
         settings.listen = "127.0.0.1:0";
-    const struct http_handlers handlers = {site, site_begin, site_handle, site_end};
+    const struct http_handlers handlers = {.ctx = site,
+                                           .begin = site_begin,
+                                           .handle = site_handle,
+                                           .left = site_left,
+                                           .end = site_end};
     if (http_server_start(&settings, &handlers, &site->server, &err))
         fail_msg("%s", err.msg);
     site->port = http_server_port(site->server);

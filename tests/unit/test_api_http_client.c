@@ -396,7 +396,8 @@ static void expect_no_start(struct http_settings settings, const char *part)
 {
     struct http_server *server;
     auto_err struct err err = {0};
-    const struct http_handlers handlers = {&site, site_begin, site_handle, site_end};
+    const struct http_handlers handlers = {
+        .ctx = &site, .begin = site_begin, .handle = site_handle, .end = site_end};
     assert_int_equal(http_server_start(&settings, &handlers, &server, &err), -1);
     if (!strstr(err.msg, part))
         fail_msg("%s", err.msg);

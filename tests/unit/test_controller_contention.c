@@ -2,8 +2,6 @@
 #include <stdatomic.h>
 
 #include "api/limits.h"
-#include "controller/request.h"
-#include "controller/shares.h"
 #include "controller/watch.h"
 #include "tests/lib/bell.h"
 #include "tests/lib/raw_http.h"
@@ -25,60 +23,6 @@ static void test_contention__people_who_watch_leave_the_agents_their_room(void *
         assert_true(watch_add(watch, WATCH_OPERATION, i + 1, INT64_MAX, 60000, never, NULL));
     assert_false(watch_add(watch, WATCH_EVENTS, 1, INT64_MAX, 60000, never, NULL));
     assert_true(watch_add(watch, WATCH_NODE, 1, INT64_MAX, 60000, never, NULL));
-}
-
-static void test_contention__one_projects_token_cannot_hold_all_watchers(void **state)
-{
-    struct world *world = *state;
-    struct err auto_err err = {0};
-    struct shares *shares = world->app->shares;
-    struct caller member = {.token_key = 5, .project_key = 1},
-                  other = {.token_key = 6, .project_key = 1}, operator= {.token_key = 7};
-    int64_t key = 0;
-    for (int i = 0; i < LIMIT_TOKEN_WATCHERS; i++)
-        assert_int_equal(shares_take(shares, &member, &key, &err), 0);
-    int64_t refused;
-    assert_int_equal(shares_take(shares, &member, &refused, &err), -1);
-    assert_int_equal(err.code, ERR_TOO_MANY_REQUESTS);
-    assert_int_equal(shares_take(shares, &other, &refused, &err), 0);
-    for (int i = 0; i < 2 * LIMIT_TOKEN_WATCHERS; i++)
-        assert_int_equal(shares_take(shares, &operator, & refused, &err), 0);
-    shares_give(shares, key);
-    assert_int_equal(shares_take(shares, &member, &key, &err), 0);
-    err_clear(&err);
-}
-
-static void ask(struct raw *raw, const char *path, const char *token)
-{
-    struct raw_reply auto_raw_reply reply = {0};
-    autofree char *text =
-        xasprintf("GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", path, token);
-    assert_true(raw_puts(raw, text));
-    raw_read(raw, &reply);
-    assert_int_equal(reply.status, 200);
-}
-
-static void test_contention__a_long_poll_gives_its_share_back(void **state)
-{
-    struct world *world = *state;
-    struct err auto_err err = {0};
-    struct answer auto_answer_json made = world_call(
-        world, 201, "POST", "/v1/tokens?project=default", "{\"name\":\"m\",\"role\":\"reader\"}");
-    int64_t after = world_number(world, "SELECT max(revision) FROM event");
-    autofree char *path = xasprintf("/v1/events?wait=50ms&after=%lld", (long long)after);
-    autofree char *socket = xasprintf("%s/data/api.sock", world->dir);
-    struct raw auto_raw raw = raw_open_unix(socket);
-    for (int i = 0; i < 3; i++)
-        ask(&raw, path, answer_str(&made, "secret"));
-    /* On one connection: what came before it has ended. */
-    ask(&raw, "/v1/images", answer_str(&made, "secret"));
-    int64_t token = world_number(world, "SELECT key FROM token WHERE name = 'm'"), key;
-    struct caller member = {.token_key = token, .project_key = 1};
-    for (int i = 0; i < LIMIT_TOKEN_WATCHERS; i++)
-        assert_int_equal(shares_take(world->app->shares, &member, &key, &err), 0);
-    struct answer auto_answer_json refused =
-        cloud_call_as(&world->cloud, answer_str(&made, "secret"), NULL, "GET", path, NULL);
-    assert_int_equal(refused.status, 429);
 }
 
 /* ---- races ---- */
@@ -174,8 +118,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_contention__people_who_watch_leave_the_agents_their_room),
-        TEST(test_contention__one_projects_token_cannot_hold_all_watchers),
-        TEST(test_contention__a_long_poll_gives_its_share_back),
         TEST(test_contention__a_file_that_is_there_is_not_replaced),
         TEST(test_contention__an_upload_never_takes_the_place_of_a_file_that_is_there),
         TEST(test_contention__a_token_revoked_while_its_request_waits_changes_nothing),

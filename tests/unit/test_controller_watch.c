@@ -191,13 +191,63 @@ static void test_watch__keys_of_another_kind_are_other_keys(void **state)
     struct watch *watch = *state;
     static struct waiter waiter;
     waiter_init(&waiter);
-    for (int i = 1; i < LIMIT_WATCHERS; i++)
+    for (int i = 1; i < LIMIT_NODE_WATCHERS; i++)
         assert_true(watch_add(watch, WATCH_NODE, i, INT64_MAX, LONG_MS, fire, &waiter));
-    for (int i = 1; i < LIMIT_WATCHERS; i++)
+    for (int i = 1; i < LIMIT_NODE_WATCHERS; i++)
         publish(watch, WATCH_EVENTS, i, i);
     settle(watch);
     assert_int_equal(waiter.fires, 0);
-    assert_int_equal(watch_count(watch), LIMIT_WATCHERS - 1);
+    assert_int_equal(watch_count(watch), LIMIT_NODE_WATCHERS - 1);
+}
+
+/* ---- for whose sake ---- */
+
+static void add_for(struct watch *watch, struct watch_sake *sake, int64_t after,
+                    struct waiter *waiter)
+{
+    waiter_init(waiter);
+    assert_true(watch_add_for(watch, sake, WATCH_OPERATION, 1, after, LONG_MS, fire, waiter));
+}
+
+static void test_watch__the_end_of_a_token_wakes_those_who_wait_by_it(void **state)
+{
+    struct watch *watch = *state;
+    static struct waiter own, second, other, nobodys, late;
+    static struct watch_sake sakes[] = {{.token_key = 7}, {.token_key = 7}, {.token_key = 8}, {0}};
+    add_for(watch, &sakes[0], 1, &own);
+    add_for(watch, &sakes[1], 1, &second);
+    add_for(watch, &sakes[2], 1, &other);
+    add_for(watch, &sakes[3], 1, &nobodys);
+    publish(watch, WATCH_TOKEN, 7, 2);
+    sem_wait(&own.fired);
+    sem_wait(&second.fired);
+    settle(watch);
+    assert_int_equal(own.expirations + second.expirations, 0); /* they look again */
+    assert_int_equal(other.fires + nobodys.fires, 0);
+    /* Who looked before that and adds afterwards misses nothing. */
+    add_for(watch, &sakes[0], 1, &late);
+    sem_wait(&late.fired);
+    assert_int_equal(watch_count(watch), 2);
+}
+
+static void test_watch__whoever_has_left_waits_no_more(void **state)
+{
+    struct watch *watch = *state;
+    static struct waiter waiting, again, other;
+    static struct watch_sake left = {.token_key = 7}, stays = {.token_key = 7};
+    add_for(watch, &left, 1, &waiting);
+    add_for(watch, &stays, 1, &other);
+    watch_left(watch, &left);
+    sem_wait(&waiting.fired);
+    assert_int_equal(waiting.expirations, 1);
+    add_for(watch, &left, 1, &again);
+    sem_wait(&again.fired);
+    assert_int_equal(again.expirations, 1);
+    watch_left(watch, &left);
+    settle(watch);
+    assert_int_equal(waiting.fires + again.fires, 2);
+    assert_int_equal(other.fires, 0);
+    assert_int_equal(watch_count(watch), 1);
 }
 
 /* ---- the order of deadlines ---- */
@@ -340,6 +390,10 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_watch__has_a_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(test_watch__keys_of_another_kind_are_other_keys, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_watch__the_end_of_a_token_wakes_those_who_wait_by_it,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_watch__whoever_has_left_waits_no_more, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_watch__deadlines_come_in_order_whatever_was_removed,
                                         setup, teardown),
