@@ -34,27 +34,14 @@ static struct http_request *connection_new(struct http_server *server,
     /* A connection's first request is counted from here. */
     req->phase = HTTP_HEAD;
     req->stays_open = true;
-    http_deadline(req, http_now_ms() + server->request_ms, false);
-    pthread_mutex_lock(&server->lock);
-    req->next = server->connections;
-    if (req->next)
-        req->next->prev = req;
-    server->connections = req;
-    pthread_mutex_unlock(&server->lock);
+    http_deadline(req, http_now_ms() + http_patience(req, server->request_ms), false);
+    http_admit(req);
     return req;
 }
 
 static void connection_free(struct http_request *req)
 {
-    struct http_server *server = req->server;
-    pthread_mutex_lock(&server->lock);
-    if (req->prev)
-        req->prev->next = req->next;
-    else
-        server->connections = req->next;
-    if (req->next)
-        req->next->prev = req->prev;
-    pthread_mutex_unlock(&server->lock);
+    http_leave(req);
     pthread_mutex_destroy(&req->lock);
     free(req);
 }
@@ -233,7 +220,8 @@ static void on_panic(void *cls, const char *file, unsigned int line, const char 
 static int start_daemon(struct http_server *server, const struct http_settings *settings, int fd,
                         struct err *err)
 {
-    unsigned limit = settings->max_connections ? settings->max_connections : LIMIT_CONNECTIONS;
+    /* The limits are http_admit()'s; beyond these libmicrohttpd would leave newcomers waiting. */
+    unsigned limit = server->counts.limit + HTTP_SPARE_CONNECTIONS;
     struct MHD_OptionItem pool[] = {{MHD_OPTION_END, 0, NULL}, {MHD_OPTION_END, 0, NULL}};
     if (settings->threads > 1)
         pool[0] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, settings->threads, NULL};
@@ -289,6 +277,7 @@ static struct http_server *server_new(const struct http_settings *settings,
         settings->request_ms ? settings->request_ms : LIMIT_REQUEST_SECONDS * 1000LL;
     server->upload_idle_ms =
         settings->upload_idle_ms ? settings->upload_idle_ms : LIMIT_UPLOAD_IDLE_SECONDS * 1000LL;
+    http_limits_set(server, settings);
     server->reaper_event = -1;
     pthread_mutex_init(&server->lock, NULL);
     pthread_condattr_t clock;

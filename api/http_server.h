@@ -40,13 +40,23 @@ struct http_settings {
     const char *listen;       /* "127.0.0.1:8080", "[::1]:8080"; NULL: none. Loopback only. */
     const char *unix_path;    /* Unix socket, NULL: none; mode 0666: tokens decide */
     unsigned threads;         /* per listener, 1 by default */
-    unsigned max_connections; /* per listener; 0: LIMIT_CONNECTIONS */
+    unsigned max_connections; /* in all; 0: LIMIT_CONNECTIONS; see http_server_stats */
     int64_t request_ms;       /* 0: LIMIT_REQUEST_SECONDS */
     int64_t upload_idle_ms;   /* 0: LIMIT_UPLOAD_IDLE_SECONDS */
 };
 
 int http_server_start(const struct http_settings *settings, const struct http_handlers *handlers,
                       struct http_server **ret_server, struct err *err);
+/* Connections have limits in all, for each peer (an address, or the user at the other end of
+ * the Unix socket) and, much smaller, for those that have not yet shown a token. At a limit the
+ * oldest that nobody waits for gives way, else the new one is answered 503. */
+struct http_stats {
+    unsigned limit, peer_limit, unproved_limit;
+    unsigned open, unproved;
+    uint64_t refused; /* connections answered 503 because a limit was reached */
+    uint64_t ousted;  /* connections closed to make room for another */
+};
+void http_server_stats(struct http_server *server, struct http_stats *ret_stats);
 /* The TCP port in use (for listen port 0). */
 int http_server_port(const struct http_server *server);
 /* No new connections; open ones go on. */
@@ -78,6 +88,9 @@ const char *http_request_id(const struct http_request *req); /* 16 hex digits, m
 /* The caller's state, freed by the caller in `end`. */
 void http_set_data(struct http_request *req, void *data);
 void *http_data(const struct http_request *req);
+/* In `begin`: the request came with a token that is good, so that its connection counts from
+ * now on as one of somebody who is known. */
+void http_prove(struct http_request *req);
 
 /* In `begin` only: collect up to `limit` bytes in memory (413 beyond). */
 void http_accept_body(struct http_request *req, size_t limit);

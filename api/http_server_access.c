@@ -31,7 +31,8 @@ void http_request_started(struct http_request *req)
 {
     req->started_ns = clock_mono_ns();
     if (req->phase == HTTP_IDLE)
-        http_deadline(req, req->started_ns / 1000000 + req->server->request_ms, false);
+        http_deadline(req, req->started_ns / 1000000 + http_patience(req, req->server->request_ms),
+                      false);
     req->phase = HTTP_HEAD;
     req->used = true;
     req->stays_open = false;
@@ -69,6 +70,7 @@ static enum MHD_Result queue_reply(struct http_request *req)
     struct http_shared *owner = take(req->response_owner);
     expect_reader(req);
     req->phase = HTTP_SENDING;
+    atomic_store_explicit(&req->use, HTTP_SENDS, memory_order_relaxed);
     enum MHD_Result done = http_queue_response(req->connection, (unsigned)req->status, response);
     http_drop_response(response, owner);
     return done;
@@ -141,6 +143,7 @@ static void reply_for_silent_handler(struct http_request *req)
 static void begin(struct http_request *req)
 {
     req->begun = true;
+    atomic_store_explicit(&req->use, HTTP_WORKS, memory_order_relaxed);
     atomic_fetch_add(&req->server->busy, 1);
     req->server->handlers.begin(req->server->handlers.ctx, req);
 }
@@ -270,7 +273,7 @@ enum MHD_Result http_on_access(void *cls, struct MHD_Connection *connection, con
 {
     (void)cls, (void)connection, (void)url;
     struct http_request *req = *context;
-    if (!req)
+    if (!req || req->refused)
         return MHD_NO;
     if (req->phase == HTTP_HEAD)
         return on_head(req, method, version);
@@ -282,6 +285,7 @@ enum MHD_Result http_on_access(void *cls, struct MHD_Connection *connection, con
 void http_request_reset(struct http_request *req)
 {
     req->phase = HTTP_IDLE;
+    atomic_store_explicit(&req->use, HTTP_RESTS, memory_order_relaxed);
     req->wants_sleep = req->begun = req->has_body = req->slept = req->shared = false;
     req->keeps = false;
     req->status = req->refused_status = 0;
@@ -328,7 +332,8 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **cont
         free(req->target);
     buf_release(&req->body);
     http_request_reset(req);
-    http_deadline(req, now_ns / 1000000 + HTTP_KEEPALIVE_SECONDS * 1000LL, false);
+    http_deadline(req, now_ns / 1000000 + http_patience(req, HTTP_KEEPALIVE_SECONDS * 1000LL),
+                  false);
 }
 
 /* ---- what handlers decide ---- */

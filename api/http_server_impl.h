@@ -34,6 +34,9 @@ enum {
     HTTP_TRIM_MS = 2000,             /* asleep for this long: its memory is trimmed */
     HTTP_STREAM_BYTES = 1024 * 1024, /* unsent bytes of a stream */
     HTTP_LISTENERS = 2,
+    /* Connections beyond the limit that may be open for the moment that their 503 takes. */
+    HTTP_SPARE_CONNECTIONS = 64,
+    HTTP_PEER_BUCKETS = 64,
 };
 
 enum http_phase {
@@ -42,6 +45,13 @@ enum http_phase {
     HTTP_BODY,   /* `begin` was called; body bytes follow, if any */
     HTTP_HANDLE, /* the whole request is there */
     HTTP_SENDING,
+};
+
+/* What the threads that look for a connection to close may know of another thread's. */
+enum http_use {
+    HTTP_RESTS, /* no request, or a part of a head */
+    HTTP_WORKS, /* a request is being worked on, or its body comes */
+    HTTP_SENDS, /* its reply goes out */
 };
 
 enum http_body_mode { HTTP_BODY_NONE, HTTP_BODY_MEMORY, HTTP_BODY_UPLOAD };
@@ -54,6 +64,13 @@ struct http_request {
     /* CLOCK_MONOTONIC milliseconds; 0: none. At that time the reaper shuts the
      * connection, or trims it when it is asleep. */
     _Atomic int64_t deadline_ms;
+    _Atomic int use; /* enum http_use */
+    /* Guarded by server->lock; `proved` and `refused` are written on the connection's own
+     * thread only, which may read them without. */
+    struct http_peer *peer;
+    bool proved;  /* a good token was seen */
+    bool ousted;  /* shut to make room; counted no longer */
+    bool refused; /* answered 503 already: nothing that comes is looked at */
 
     pthread_mutex_t lock;
     bool wants_sleep; /* http_suspend() was called */
@@ -95,6 +112,16 @@ struct http_request {
     char id[17];
 };
 
+/* Who connections come from: an address, or a user by the Unix socket. Guarded by the server's
+ * lock; there as long as it has connections. */
+struct http_peer {
+    struct http_peer *next; /* in its bucket */
+    int family;
+    unsigned char id[16];
+    unsigned connections, unproved;
+    unsigned refs; /* these, and those that are about to be closed */
+};
+
 struct http_linger {
     int fd;
     int64_t until_ms;
@@ -102,7 +129,7 @@ struct http_linger {
 
 struct http_server {
     struct http_handlers handlers;
-    int64_t request_ms, upload_idle_ms;
+    int64_t request_ms, upload_idle_ms, unproved_ms;
     struct MHD_Daemon *daemons[HTTP_LISTENERS];
     int listen_fds[HTTP_LISTENERS];
     size_t listeners;
@@ -112,9 +139,12 @@ struct http_server {
     atomic_bool stopping;
 
     pthread_mutex_t lock;
-    pthread_cond_t quiet; /* `busy` became 0 while stopping */
-    struct http_request *connections;
-    atomic_int busy; /* requests begun and not ended */
+    pthread_cond_t quiet;                      /* `busy` became 0 while stopping */
+    struct http_request *connections, *oldest; /* newest first */
+    struct http_peer *peers[HTTP_PEER_BUCKETS];
+    struct http_stats counts;
+    unsigned ousting; /* connections shut and not yet closed: part of counts.open */
+    atomic_int busy;  /* requests begun and not ended */
 
     /* The reaper's. */
     pthread_t reaper;
@@ -152,6 +182,16 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **cont
 void http_request_reset(struct http_request *req);
 /* A request line was read, or could not be. */
 void http_request_started(struct http_request *req);
+
+/* ---- http_server_admit.c ---- */
+
+void http_limits_set(struct http_server *server, const struct http_settings *settings);
+/* A new connection: counted, or (false) answered 503 and only waiting for its end. */
+bool http_admit(struct http_request *req);
+/* Its end: no longer counted. */
+void http_leave(struct http_request *req);
+/* How long this connection may take for a head, or be quiet between two requests. */
+int64_t http_patience(const struct http_request *req, int64_t proved_ms);
 
 /* ---- http_server_malformed.c ---- */
 

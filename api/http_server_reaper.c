@@ -124,6 +124,8 @@ static int64_t look(struct http_server *server, int64_t now)
     /* No deadline that is set after this moment lies before that, but for the `soon`. */
     int64_t shortest =
         server->request_ms < server->upload_idle_ms ? server->request_ms : server->upload_idle_ms;
+    if (server->unproved_ms < shortest)
+        shortest = server->unproved_ms;
     int64_t next = now + shortest;
     atomic_store(&server->reaper_wakes_ms, next);
     pthread_mutex_lock(&server->lock);

@@ -25,6 +25,7 @@ static int authenticate(struct request *r, struct err *err)
     if (strlen(secret) >= SECRET_TEXT_MAX || !tokens_find(r->app->tokens, secret, &r->caller))
         return err_set(err, ERR_UNAUTHENTICATED,
                        "this token is not known; it may have been deleted");
+    http_prove(r->http);
     return route_allows(r->route, &r->caller, err);
 }
 

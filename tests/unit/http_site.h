@@ -28,6 +28,7 @@ struct site {
     int port;
     void (*handle)(struct site *site, struct http_request *req);
     void (*begin)(struct site *site, struct http_request *req); /* NULL: take any body */
+    bool unproved; /* its requests come without a token */
     atomic_int begun, ended, last_status;
     /* One request at a time can be handed to a test's thread. */
     pthread_mutex_t lock;
@@ -40,6 +41,8 @@ static void site_begin(void *ctx, struct http_request *req)
 {
     struct site *site = ctx;
     atomic_fetch_add(&site->begun, 1);
+    if (!site->unproved)
+        http_prove(req);
     if (site->begin)
         site->begin(site, req);
     else
