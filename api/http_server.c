@@ -36,11 +36,13 @@ static struct http_request *connection_new(struct http_server *server,
     req->stays_open = true;
     http_deadline(req, http_now_ms() + http_patience(req, server->request_ms), false);
     http_admit(req);
+    http_raw_watch(req, true);
     return req;
 }
 
 static void connection_free(struct http_request *req)
 {
+    http_raw_watch(req, false);
     http_leave(req);
     pthread_mutex_destroy(&req->lock);
     free(req);

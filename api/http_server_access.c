@@ -47,7 +47,8 @@ void *http_on_target(void *cls, const char *uri, struct MHD_Connection *connecti
     http_request_started(req);
     req->raw_target = uri;
     req->raw_target_len = strlen(uri);
-    http_target_parse(req, uri, req->raw_target_len);
+    if (!http_raw_refused(req))
+        http_target_parse(req, uri, req->raw_target_len);
     /* Ends the query after its first byte, which keeps libmicrohttpd from parsing it too: that
      * costs 64 bytes of its pool for each '&', and it does not survive running out there. */
     char *query = strchr(uri, '?');
@@ -151,7 +152,7 @@ static void begin(struct http_request *req)
 static void check_and_begin(struct http_request *req, const char *method, const char *version)
 {
     req->method = strcmp(method, "HEAD") == 0 ? "GET" : method;
-    if (http_head_check(req, method, version))
+    if (http_head_check(req, method, version) || http_raw_framed(req))
         req->has_body = true; /* whatever follows, it is not read as a request */
     else if (atomic_load(&req->server->stopping))
         http_reply_unavailable(req);
@@ -185,6 +186,7 @@ static enum MHD_Result collect(struct http_request *req, const char *data, size_
 {
     if (*len <= req->body_limit - req->body.len) {
         buf_add(&req->body, data, *len);
+        req->uploaded += (int64_t)*len;
         *len = 0;
         return MHD_YES;
     }
@@ -239,6 +241,8 @@ static enum MHD_Result on_body(struct http_request *req, const char *data, size_
     enum settled settled = settle(req);
     if (settled != OPEN)
         return settled == REPLIED ? cut_body(req) : MHD_YES;
+    if (http_raw_reached(req, (uint64_t)req->uploaded) && http_raw_refused(req))
+        return cut_body(req);
     if (req->body_mode == HTTP_BODY_MEMORY)
         return collect(req, data, len);
     return feed(req, data, len);
@@ -247,6 +251,8 @@ static enum MHD_Result on_body(struct http_request *req, const char *data, size_
 /* The whole request is there, or a request that waited goes on. */
 static enum MHD_Result on_whole(struct http_request *req)
 {
+    if (req->phase == HTTP_BODY && http_raw_refused(req))
+        return cut_body(req);
     req->phase = HTTP_HANDLE;
     for (bool again = false;; again = true) {
         switch (settle(req)) {
@@ -332,6 +338,7 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **cont
         free(req->target);
     buf_release(&req->body);
     http_request_reset(req);
+    http_raw_next(req);
     http_deadline(req, now_ns / 1000000 + http_patience(req, HTTP_KEEPALIVE_SECONDS * 1000LL),
                   false);
 }

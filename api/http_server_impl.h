@@ -47,6 +47,54 @@ enum http_phase {
     HTTP_SENDING,
 };
 
+/* Where the framing of a connection's bytes stands, and what was wrong with it. */
+enum http_raw_state {
+    HTTP_RAW_START, /* before a request line */
+    HTTP_RAW_EMPTY_LF,
+    HTTP_RAW_TEXT, /* in a line of a head or of trailer fields */
+    HTTP_RAW_LINE_LF,
+    HTTP_RAW_LINE, /* at the beginning of the next one */
+    HTTP_RAW_LAST_LF,
+    HTTP_RAW_HEAD_DONE, /* what follows is not known yet */
+    HTTP_RAW_BODY,      /* `left` bytes of one that has a Content-Length */
+    HTTP_RAW_CHUNK,     /* at the beginning of a chunk's line */
+    HTTP_RAW_DIGITS,
+    HTTP_RAW_EXTENSION,
+    HTTP_RAW_CHUNK_LF,
+    HTTP_RAW_DATA, /* `left` bytes of a chunk */
+    HTTP_RAW_DATA_CR,
+    HTTP_RAW_DATA_LF,
+};
+
+enum http_raw_fault {
+    HTTP_RAW_GOOD,
+    HTTP_RAW_NUL,
+    HTTP_RAW_CONTROL,
+    HTTP_RAW_LF,
+    HTTP_RAW_CR,
+    HTTP_RAW_FOLDED,
+    HTTP_RAW_EMPTY,
+    HTTP_RAW_SIZE,
+    HTTP_RAW_HUGE,
+    HTTP_RAW_LONG,
+    HTTP_RAW_END,
+};
+
+struct http_raw {
+    enum http_raw_state state;
+    enum http_raw_fault fault; /* the first; nothing behind it is looked at */
+    bool headers;              /* behind the request line */
+    bool trailer;              /* in trailer fields */
+    bool ahead;                /* in a request that libmicrohttpd has not come to */
+    bool fault_ahead;          /* likewise, the fault */
+    unsigned count;            /* of empty lines, or of a chunk's line */
+    size_t head_size;
+    size_t unread;     /* bytes behind the head, not looked at */
+    uint64_t left;     /* of a body or a chunk */
+    uint64_t body;     /* bytes in chunks so far */
+    uint64_t fault_at; /* the same, when the fault came */
+};
+
 /* What the threads that look for a connection to close may know of another thread's. */
 enum http_use {
     HTTP_RESTS, /* no request, or a part of a head */
@@ -84,6 +132,7 @@ struct http_request {
 
     /* The connection's own. */
     enum http_phase phase;
+    struct http_raw raw;
     bool begun; /* `begin` was called, so `end` is owed */
     bool has_body;
     bool shared;        /* http_suspend() was called: other threads may know of the request */
@@ -99,7 +148,7 @@ struct http_request {
     void *sink_ctx;
     void *data; /* the caller's */
     int64_t content_length;
-    int64_t uploaded; /* bytes that the sink has taken */
+    int64_t uploaded; /* bytes of the body that were taken */
     int64_t started_ns;
     const char *raw_target; /* in libmicrohttpd's memory, until the head is complete */
     size_t raw_target_len;
@@ -200,6 +249,20 @@ enum MHD_Result http_queue_response(struct MHD_Connection *connection, unsigned 
                                     struct MHD_Response *response);
 /* libmicrohttpd is about to close the connection's socket. */
 void http_malformed_closing(struct http_request *req);
+
+/* ---- http_server_raw.c ---- */
+
+/* Looks at what libmicrohttpd receives for this connection, or no longer. */
+void http_raw_watch(struct http_request *req, bool on);
+/* The head was judged and says what follows. -1: its bytes are no good; answered. */
+int http_raw_framed(struct http_request *req);
+/* Whether what libmicrohttpd works on now has a fault; answered then. */
+bool http_raw_refused(struct http_request *req);
+/* Whether the body has a fault behind as many bytes. */
+bool http_raw_reached(const struct http_request *req, uint64_t delivered);
+void http_raw_explain(const struct http_request *req, struct err *err);
+/* The request has ended: what was ahead is now at hand. */
+void http_raw_next(struct http_request *req);
 
 /* ---- http_server_reply.c ---- */
 

@@ -102,7 +102,9 @@ static void explain_body(const struct http_request *req, unsigned status, struct
 static int put_problem(const struct http_request *req, unsigned status, struct buf *out)
 {
     auto_err struct err err = {0};
-    if (status == MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED)
+    if (req->raw.fault && !req->raw.fault_ahead)
+        http_raw_explain(req, &err);
+    else if (status == MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED)
         err_set(&err, ERR_HTTP_VERSION,
                 "The HTTP version of the request line is not supported; use HTTP/1.1 or "
                 "HTTP/1.0.");
