@@ -84,6 +84,8 @@ const char *http_header(const struct http_request *req, const char *name);
 const char *http_body(const struct http_request *req, size_t *ret_len);
 /* Declared Content-Length; -1 when chunked or absent. */
 int64_t http_content_length(const struct http_request *req);
+/* Whether there is one, however framed; a Content-Length of 0 is none. */
+bool http_has_body(const struct http_request *req);
 const char *http_request_id(const struct http_request *req); /* 16 hex digits, made here */
 /* The caller's state, freed by the caller in `end`. */
 void http_set_data(struct http_request *req, void *data);

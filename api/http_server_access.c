@@ -44,7 +44,8 @@ void *http_on_target(void *cls, const char *uri, struct MHD_Connection *connecti
     (void)cls;
     struct http_request *req =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    http_request_started(req);
+    if (!req->over)
+        http_request_started(req);
     req->raw_target = uri;
     req->raw_target_len = strlen(uri);
     if (!http_raw_refused(req))
@@ -279,7 +280,7 @@ enum MHD_Result http_on_access(void *cls, struct MHD_Connection *connection, con
 {
     (void)cls, (void)connection, (void)url;
     struct http_request *req = *context;
-    if (!req || req->refused)
+    if (!req || req->over)
         return MHD_NO;
     if (req->phase == HTTP_HEAD)
         return on_head(req, method, version);
@@ -325,7 +326,8 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **cont
         return;
     int64_t now_ns = clock_mono_ns();
     bool replied = req->phase == HTTP_SENDING;
-    req->stays_open = replied && req->keeps && how == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    bool stays_open = replied && req->keeps && how == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    req->stays_open = stays_open;
     if (req->refused_status)
         req->status = req->refused_status;
     else if (!replied)
@@ -338,9 +340,9 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **cont
         free(req->target);
     buf_release(&req->body);
     http_request_reset(req);
-    http_raw_next(req);
     http_deadline(req, now_ns / 1000000 + http_patience(req, HTTP_KEEPALIVE_SECONDS * 1000LL),
                   false);
+    http_raw_next(req, stays_open);
 }
 
 /* ---- what handlers decide ---- */

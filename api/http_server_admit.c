@@ -217,6 +217,7 @@ static void turn_away(struct http_request *req, bool spare)
     buf_printf(&out, refusal, req->id, body.len, body.data);
     ssize_t sent = send(req->fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)sent; /* the buffer of a new socket is empty */
+    req->over = true;
     shutdown(req->fd, spare ? SHUT_WR : SHUT_RDWR);
     if (spare)
         http_deadline(req, http_now_ms() + 1000, true);

@@ -118,7 +118,7 @@ struct http_request {
     struct http_peer *peer;
     bool proved;  /* a good token was seen */
     bool ousted;  /* shut to make room; counted no longer */
-    bool refused; /* answered 503 already: nothing that comes is looked at */
+    bool refused; /* answered 503 because of a limit */
 
     pthread_mutex_t lock;
     bool wants_sleep; /* http_suspend() was called */
@@ -133,6 +133,7 @@ struct http_request {
     /* The connection's own. */
     enum http_phase phase;
     struct http_raw raw;
+    bool over;  /* the last word was said: nothing that comes is looked at */
     bool begun; /* `begin` was called, so `end` is owed */
     bool has_body;
     bool shared;        /* http_suspend() was called: other threads may know of the request */
@@ -209,6 +210,8 @@ struct http_server {
 
 /* Takes the raw request target. -1: it is bad, and the reply says so. */
 int http_target_parse(struct http_request *req, const char *raw, size_t len);
+/* host[:port], and no user in front of it. */
+bool http_is_authority(const char *text, size_t len);
 
 /* ---- http_server_request.c ---- */
 
@@ -261,8 +264,8 @@ bool http_raw_refused(struct http_request *req);
 /* Whether the body has a fault behind as many bytes. */
 bool http_raw_reached(const struct http_request *req, uint64_t delivered);
 void http_raw_explain(const struct http_request *req, struct err *err);
-/* The request has ended: what was ahead is now at hand. */
-void http_raw_next(struct http_request *req);
+/* The request has ended: what was ahead is now at hand. `goes_on`: the connection does too. */
+void http_raw_next(struct http_request *req, bool goes_on);
 
 /* ---- http_server_reply.c ---- */
 

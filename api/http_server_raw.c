@@ -323,14 +323,19 @@ bool http_raw_reached(const struct http_request *req, uint64_t delivered)
     return req->raw.fault && !req->raw.fault_ahead && delivered >= req->raw.fault_at;
 }
 
-/* The library waits for more of what cannot be read: it gets no more. */
-static ssize_t cut(struct http_request *req)
+static void answer(struct http_request *req)
 {
     if (req->phase == HTTP_IDLE || !req->used)
         http_request_started(req);
     refuse(req);
     http_linger(req);
     http_reply_raw(req);
+}
+
+/* The library waits for more of what cannot be read: it gets no more. */
+static ssize_t cut(struct http_request *req)
+{
+    answer(req);
     req->phase = HTTP_SENDING;
     errno = ECONNRESET;
     return -1;
@@ -351,7 +356,7 @@ void http_raw_watch(struct http_request *req, bool on)
 static ssize_t received(struct http_request *req, const void *data, size_t len)
 {
     struct http_raw *raw = &req->raw;
-    if (req->refused)
+    if (req->over)
         return (ssize_t)len;
     if (raw->state == HTTP_RAW_HEAD_DONE)
         raw->unread += len;
@@ -407,7 +412,15 @@ int http_raw_framed(struct http_request *req)
     return 0;
 }
 
-void http_raw_next(struct http_request *req)
+void http_raw_next(struct http_request *req, bool goes_on)
 {
     req->raw.ahead = req->raw.fault_ahead = false;
+    if (!goes_on || !req->raw.fault)
+        return;
+    /* The library has the bytes already, and might wait for more of them. */
+    answer(req);
+    http_request_reset(req);
+    req->over = true;
+    shutdown(req->fd, SHUT_WR);
+    http_deadline(req, http_now_ms() + 1000, true);
 }

@@ -39,7 +39,7 @@ static int check_content(struct request *r, struct err *err)
 {
     bool takes_none =
         strcmp(r->route->method, "GET") == 0 || strcmp(r->route->method, "DELETE") == 0;
-    if (takes_none && http_content_length(r->http) > 0)
+    if (takes_none && http_has_body(r->http))
         return err_set(err, ERR_INVALID, "%s takes no body", r->route->method);
     const char *type = http_header(r->http, "Content-Type");
     if (takes_none || r->route->flags & (ROUTE_UPLOAD | ROUTE_TEXT) || !type || is_json(type))

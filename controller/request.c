@@ -107,6 +107,13 @@ int request_decode(struct request *r, const struct wire_struct *type)
 {
     size_t len;
     const char *body = http_body(r->http, &len);
+    if (len == 0 && strcmp(r->route->method, "PATCH") == 0) {
+        auto_err struct err err = {0};
+        err_set(&err, ERR_INVALID,
+                "PATCH needs a body: a JSON object with the fields that are to change");
+        request_fail(r, &err);
+        return -1;
+    }
     if (len == 0) {
         body = "{}";
         len = 2;
