@@ -29,6 +29,8 @@ static struct http_request *connection_new(struct http_server *server,
     req->server = server;
     req->connection = connection;
     req->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    int space = HTTP_SEND_BUFFER;
+    setsockopt(req->fd, SOL_SOCKET, SO_SNDBUF, &space, sizeof(space));
     pthread_mutex_init(&req->lock, NULL);
     http_request_reset(req);
     /* A connection's first request is counted from here. */
@@ -44,6 +46,7 @@ static void connection_free(struct http_request *req)
 {
     http_raw_watch(req, false);
     http_leave(req);
+    http_debt_settle(req);
     pthread_mutex_destroy(&req->lock);
     free(req);
 }
@@ -279,6 +282,7 @@ static struct http_server *server_new(const struct http_settings *settings,
         settings->request_ms ? settings->request_ms : LIMIT_REQUEST_SECONDS * 1000LL;
     server->upload_idle_ms =
         settings->upload_idle_ms ? settings->upload_idle_ms : LIMIT_UPLOAD_IDLE_SECONDS * 1000LL;
+    server->max_waiting = settings->max_waiting ? settings->max_waiting : LIMIT_WAITING_BYTES;
     http_limits_set(server, settings);
     server->reaper_event = -1;
     pthread_mutex_init(&server->lock, NULL);

@@ -41,6 +41,7 @@ struct http_settings {
     const char *unix_path;    /* Unix socket, NULL: none; mode 0666: tokens decide */
     unsigned threads;         /* per listener, 1 by default */
     unsigned max_connections; /* in all; 0: LIMIT_CONNECTIONS; see http_server_stats */
+    int64_t max_waiting;      /* bytes of replies not yet taken; 0: LIMIT_WAITING_BYTES */
     int64_t request_ms;       /* 0: LIMIT_REQUEST_SECONDS */
     int64_t upload_idle_ms;   /* 0: LIMIT_UPLOAD_IDLE_SECONDS */
 };
@@ -53,8 +54,10 @@ int http_server_start(const struct http_settings *settings, const struct http_ha
 struct http_stats {
     unsigned limit, peer_limit, unproved_limit;
     unsigned open, unproved;
-    uint64_t refused; /* connections answered 503 because a limit was reached */
-    uint64_t ousted;  /* connections closed to make room for another */
+    uint64_t refused;      /* connections answered 503 because a limit was reached */
+    uint64_t ousted;       /* connections closed to make room for another */
+    uint64_t cut;          /* connections closed because their replies were taken too slowly */
+    int64_t waiting_bytes; /* of replies that were not taken yet, beside what sockets hold */
 };
 void http_server_stats(struct http_server *server, struct http_stats *ret_stats);
 /* The TCP port in use (for listen port 0). */
@@ -120,7 +123,8 @@ struct http_reply {
     const char *extra_name, *extra_value; /* one more header, NULL: none */
 };
 
-/* Takes over `body` (may be empty; the buf is empty afterwards). */
+/* Takes over `body` (may be empty; the buf is empty afterwards). When clients have left too many
+ * bytes waiting, a large one becomes a 503. */
 void http_reply(struct http_request *req, const struct http_reply *reply, struct buf *body);
 /* The same reply for many connections, counted by reference. It carries no X-Request-Id. */
 struct http_shared;

@@ -64,6 +64,7 @@ static void expect_reader(struct http_request *req)
     int64_t from_ms = req->shared ? http_now_ms() : req->started_ns / 1000000;
     int64_t allowed_ms = req->server->upload_idle_ms + req->reply_size / HTTP_SEND_BYTES_PER_MS;
     http_deadline(req, req->reply_size < 0 ? 0 : from_ms + allowed_ms, false);
+    atomic_store_explicit(&req->sends_ms, from_ms, memory_order_relaxed);
 }
 
 static enum MHD_Result queue_reply(struct http_request *req)
@@ -336,6 +337,7 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **cont
         end(req, now_ns);
     if (req->response)
         http_drop_response(take(req->response), take(req->response_owner));
+    http_debt_settle(req);
     if (req->target != req->inline_target)
         free(req->target);
     buf_release(&req->body);

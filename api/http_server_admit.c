@@ -287,6 +287,7 @@ void http_leave(struct http_request *req)
     server->counts.open--;
     leave_peer(server, req->peer);
     pthread_mutex_unlock(&server->lock);
+    http_ended(server);
 }
 
 void http_prove(struct http_request *req)
@@ -308,4 +309,5 @@ void http_server_stats(struct http_server *server, struct http_stats *ret_stats)
     pthread_mutex_lock(&server->lock);
     *ret_stats = server->counts;
     pthread_mutex_unlock(&server->lock);
+    ret_stats->waiting_bytes = http_debt();
 }

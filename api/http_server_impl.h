@@ -37,6 +37,12 @@ enum {
     /* Connections beyond the limit that may be open for the moment that their 503 takes. */
     HTTP_SPARE_CONNECTIONS = 64,
     HTTP_PEER_BUCKETS = 64,
+    /* What the kernel may hold of a reply, and of those to pipelined requests behind it; it
+     * takes twice as much for its own. A client's next request waits until the rest is taken. */
+    HTTP_SEND_BUFFER = 64 * 1024,
+    HTTP_SMALL_REPLY = 4 * 1024,   /* not counted: connections are */
+    HTTP_STREAM_SHARE = 16 * 1024, /* unsent bytes of a stream when there are too many in all */
+    HTTP_TRIM_CONNECTIONS = 256,   /* after as many ends memory is given back */
 };
 
 enum http_phase {
@@ -112,11 +118,14 @@ struct http_request {
     /* CLOCK_MONOTONIC milliseconds; 0: none. At that time the reaper shuts the
      * connection, or trims it when it is asleep. */
     _Atomic int64_t deadline_ms;
-    _Atomic int use; /* enum http_use */
+    _Atomic int use;          /* enum http_use */
+    _Atomic int64_t sends_ms; /* since when, while in use for HTTP_SENDS */
+    _Atomic int64_t debt;     /* bytes of its reply that count as waiting */
     /* Guarded by server->lock; `proved` and `refused` are written on the connection's own
      * thread only, which may read them without. */
     struct http_peer *peer;
     bool proved;  /* a good token was seen */
+    bool cut;     /* shut since its reply was not taken */
     bool ousted;  /* shut to make room; counted no longer */
     bool refused; /* answered 503 because of a limit */
 
@@ -180,6 +189,8 @@ struct http_linger {
 struct http_server {
     struct http_handlers handlers;
     int64_t request_ms, upload_idle_ms, unproved_ms;
+    int64_t max_waiting;
+    atomic_uint ended; /* connections, since memory was given back */
     struct MHD_Daemon *daemons[HTTP_LISTENERS];
     int listen_fds[HTTP_LISTENERS];
     size_t listeners;
@@ -202,6 +213,7 @@ struct http_server {
     atomic_bool reaper_stop;
     int reaper_event;                /* eventfd */
     _Atomic int64_t reaper_wakes_ms; /* when it will look again */
+    int64_t next_trim_ms;            /* its own: memory is not given back before */
     struct http_linger lingers[32];  /* guarded by `lock` */
     size_t linger_count;
 };
@@ -244,6 +256,17 @@ bool http_admit(struct http_request *req);
 void http_leave(struct http_request *req);
 /* How long this connection may take for a head, or be quiet between two requests. */
 int64_t http_patience(const struct http_request *req, int64_t proved_ms);
+
+/* ---- http_server_debt.c ---- */
+
+/* Bytes that wait in all. */
+int64_t http_debt(void);
+void http_debt_add(int64_t bytes);
+bool http_debt_allows(const struct http_server *server, int64_t bytes);
+/* Adds a reply's; false: too much waits already, and nobody could be cut off for it. */
+bool http_debt_take(struct http_server *server, int64_t bytes);
+/* The request's reply waits no longer. */
+void http_debt_settle(struct http_request *req);
 
 /* ---- http_server_malformed.c ---- */
 
@@ -296,6 +319,9 @@ void http_deadline(struct http_request *req, int64_t at_ms, bool soon);
  * still sends, for a short time: closing with bytes unread would reset the connection,
  * and the client might never see the reply. */
 void http_linger(struct http_request *req);
+
+/* A connection has ended. Many ends together leave memory free that the heap would keep. */
+void http_ended(struct http_server *server);
 
 /* With `lock` held, on the connection's own thread: suspends it. */
 void http_sleep(struct http_request *req);

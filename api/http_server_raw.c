@@ -6,8 +6,8 @@
  * The library offers no look at them, but it reads a socket through recv(), by way of the dynamic
  * linker, so that the recv() defined here stands before libc's (as does MHD_queue_response() in
  * http_server_malformed.c). It receives like libc's and then follows the framing of what came for
- * a connection of ours: one state, one table look-up a byte of a head, none for a body. Where the
- * linker cannot bind it so, no head was seen here that the library says is complete, and every
+ * a connection of ours: one state, a glance at each byte of a head, none at those of a body. Where
+ * the linker cannot bind it so, no head was seen here that the library says is complete, and every
  * request is refused: http_raw_framed().
  *
  * The scan stops behind each head, since only http_head_check() knows whether a body follows, and
@@ -271,9 +271,21 @@ static size_t skip(struct http_raw *raw, size_t len)
     return taken;
 }
 
+/* Whether one of eight bytes is below a blank or DEL. */
+static bool has_control(const unsigned char *data)
+{
+    const uint64_t ones = 0x0101010101010101U, tops = 0x8080808080808080U;
+    uint64_t word;
+    memcpy(&word, data, sizeof(word));
+    uint64_t del = word ^ ones * 0x7F;
+    return (((word - ones * ' ') & ~word) | ((del - ones) & ~del)) & tops;
+}
+
 static size_t run_of_text(const unsigned char *data, size_t len)
 {
     size_t i = 0;
+    while (i + 8 <= len && !has_control(data + i))
+        i += 8;
     while (i < len && text_bytes[data[i]])
         i++;
     return i;

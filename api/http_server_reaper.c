@@ -4,6 +4,7 @@
  * cost it nothing. Knows nothing of what requests mean. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -101,6 +102,28 @@ static void trim(struct http_request *req)
             madvise((void *)at, run - at, MADV_DONTNEED);
         at = run + page;
     }
+}
+
+void http_ended(struct http_server *server)
+{
+    if (atomic_fetch_add(&server->ended, 1) + 1 == HTTP_TRIM_CONNECTIONS)
+        wake_reaper(server);
+}
+
+/* Gives free memory back when many connections have ended, once in a while. Returns when to come
+ * again, or `next`. */
+static int64_t trim_heap(struct http_server *server, int64_t now, int64_t next)
+{
+    if (atomic_load(&server->ended) < HTTP_TRIM_CONNECTIONS)
+        return next;
+    if (now < server->next_trim_ms)
+        return server->next_trim_ms < next ? server->next_trim_ms : next;
+    atomic_store(&server->ended, 0);
+    server->next_trim_ms = now + HTTP_TRIM_MS;
+#if HAVE_GLIBC_MALLOC
+    malloc_trim(0);
+#endif
+    return next;
 }
 
 /* ---- what is due ---- */
@@ -211,7 +234,8 @@ static void *run(void *arg)
     struct http_server *server = arg;
     struct pollfd fds[1 + LINGERS] = {{.fd = server->reaper_event, .events = POLLIN}};
     while (!atomic_load(&server->reaper_stop)) {
-        int64_t next = look(server, http_now_ms());
+        int64_t now = http_now_ms();
+        int64_t next = trim_heap(server, now, look(server, now));
         nfds_t count = list_lingers(server, fds);
         int64_t wait = next - http_now_ms();
         if (count > 1 && wait > LINGER_MS)

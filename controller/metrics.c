@@ -202,6 +202,11 @@ void metrics_print_connections(const struct http_stats *stats, struct buf *out)
                 "Open connections that have not shown a token yet.", stats->unproved);
     print_value(out, "minicloud_http_connections_refused_total", "counter",
                 "Connections answered 503 because there were too many.", stats->refused);
+    print_value(out, "minicloud_http_connections_cut_total", "counter",
+                "Connections closed because they left too many bytes unread.", stats->cut);
+    print_value(out, "minicloud_http_waiting_bytes", "gauge",
+                "Bytes of replies that clients have not taken yet.",
+                (uint64_t)stats->waiting_bytes);
     print_value(out, "minicloud_http_connections_ousted_total", "counter",
                 "Connections closed, being idle, to make room for others.", stats->ousted);
 }

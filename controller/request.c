@@ -60,7 +60,7 @@ int request_if_match(const struct request *r, const char *etag, struct err *err)
                    "If-Match asks for %s, but it is now \"%s\"; read it again", wanted, etag);
 }
 
-static bool not_modified(const struct request *r)
+bool request_not_modified(const struct request *r)
 {
     if (!r->etag || r->status != 200 || strcmp(r->route->method, "GET") != 0)
         return false;
@@ -80,7 +80,7 @@ void request_reply(struct request *r)
         reply.extra_name = "Idempotency-Replayed";
         reply.extra_value = "true";
     }
-    if (not_modified(r)) {
+    if (request_not_modified(r)) {
         reply.status = 304;
         buf_reset(&r->reply);
     }

@@ -14,7 +14,7 @@ enum {
     PEER_LIMIT = LIMIT - LIMIT / 4,
     UNPROVED_LIMIT = LIMIT / 4,
     CROWD = 200,
-    BIG = 16 << 20
+    BIG = 4 << 20
 };
 
 static struct site site;
