@@ -333,11 +333,11 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **cont
         req->status = req->refused_status;
     else if (!replied)
         req->status = 0;
+    http_debt_settle(req);
     if (req->begun)
         end(req, now_ns);
     if (req->response)
         http_drop_response(take(req->response), take(req->response_owner));
-    http_debt_settle(req);
     if (req->target != req->inline_target)
         free(req->target);
     buf_release(&req->body);

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "api/http_server_impl.h"
 #include "api/log.h"
@@ -380,8 +381,10 @@ static ssize_t received(struct http_request *req, const void *data, size_t len)
 
 __attribute__((visibility("default"))) ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-    ssize_t got = recvfrom(fd, buf, len, flags, NULL, NULL);
-    if (got <= 0 || flags || fd < 0 || fd >= FILES_MAX)
+    if (flags || len == 0 || fd < 0 || fd >= FILES_MAX)
+        return recvfrom(fd, buf, len, flags, NULL, NULL);
+    ssize_t got = read(fd, buf, len);
+    if (got <= 0)
         return got;
     struct http_request *req = atomic_load_explicit(&connections[fd], memory_order_relaxed);
     return req ? received(req, buf, (size_t)got) : got;

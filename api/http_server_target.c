@@ -158,13 +158,19 @@ static bool is_port(const char *text, size_t len)
     return len <= 5;
 }
 
+static const bool name_bytes[256] = {
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true,
+    ['.'] = true,         ['_'] = true,         ['~'] = true};
+static const bool address_bytes[256] = {['0' ... '9'] = true, ['A' ... 'F'] = true,
+                                        ['a' ... 'f'] = true, [':'] = true,
+                                        ['.'] = true,         [']'] = true};
+
 bool http_is_authority(const char *text, size_t len)
 {
-    static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
-    static const char address[] = "0123456789abcdefABCDEF:.]";
     bool brackets = len && text[0] == '[';
+    const bool *allowed = brackets ? address_bytes : name_bytes;
     size_t at = brackets;
-    while (at < len && text[at] && strchr(brackets ? address : name, text[at]))
+    while (at < len && allowed[(unsigned char)text[at]])
         if (text[at++] == ']')
             break;
     if (at == 0 || (brackets && (at < 4 || text[at - 1] != ']')))
