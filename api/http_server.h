@@ -49,10 +49,10 @@ struct http_settings {
 int http_server_start(const struct http_settings *settings, const struct http_handlers *handlers,
                       struct http_server **ret_server, struct err *err);
 /* Connections have limits in all, for each peer (an address, or the user at the other end of
- * the Unix socket) and, much smaller, for those that have not yet shown a token. At a limit the
- * oldest that nobody waits for gives way, else the new one is answered 503. */
+ * the Unix socket), for each owner of tokens and for those that have not yet shown a token. At a
+ * limit the oldest that nobody waits for gives way, else the new one is answered 503. */
 struct http_stats {
-    unsigned limit, peer_limit, unproved_limit;
+    unsigned limit, peer_limit, owner_limit, unproved_limit;
     unsigned open, unproved;
     uint64_t refused;      /* connections answered 503 because a limit was reached */
     uint64_t ousted;       /* connections closed to make room for another */
@@ -94,8 +94,9 @@ const char *http_request_id(const struct http_request *req); /* 16 hex digits, m
 void http_set_data(struct http_request *req, void *data);
 void *http_data(const struct http_request *req);
 /* In `begin`: the request came with a token that is good, so that its connection counts from
- * now on as one of somebody who is known. */
-void http_prove(struct http_request *req);
+ * now on as one of somebody who is known. `owner`: who shares a limit, 0: nobody. False: the
+ * owner has too many connections, and none of them gives way; the caller refuses the request. */
+bool http_prove(struct http_request *req, uint64_t owner);
 
 /* In `begin` only: collect up to `limit` bytes in memory (413 beyond). */
 void http_accept_body(struct http_request *req, size_t limit);

@@ -31,6 +31,7 @@ void http_limits_set(struct http_server *server, const struct http_settings *set
         fitting(settings->max_connections ? settings->max_connections : LIMIT_CONNECTIONS);
     /* A quarter is left to all others, whoever comes in numbers. */
     counts->peer_limit = counts->limit - counts->limit / 4;
+    counts->owner_limit = counts->limit / 8;
     counts->unproved_limit = counts->limit / 4;
     server->unproved_ms = LIMIT_UNPROVED_SECONDS * 1000LL;
     if (server->request_ms < server->unproved_ms)
@@ -69,8 +70,8 @@ static void name_peer(const struct http_request *req, struct http_peer *peer)
         MHD_get_connection_info(req->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     const struct sockaddr *address = info ? info->client_addr : NULL;
     memset(peer, 0, sizeof(*peer));
-    peer->family = address ? address->sa_family : AF_UNSPEC;
-    if (peer->family == AF_INET || peer->family == AF_INET6) {
+    if (address && (address->sa_family == AF_INET || address->sa_family == AF_INET6)) {
+        peer->family = address->sa_family;
         name_address(address, peer);
         return;
     }
@@ -106,6 +107,8 @@ static struct http_peer *join_peer(struct http_server *server, const struct http
 static void uncount(struct http_request *req)
 {
     req->peer->connections--;
+    if (req->owner)
+        req->owner->connections--;
     if (!req->proved) {
         req->peer->unproved--;
         req->server->counts.unproved--;
@@ -138,6 +141,8 @@ static const struct http_peer *largest(const struct http_server *server, bool un
     unsigned count = 0;
     for (size_t i = 0; i < HTTP_PEER_BUCKETS; i++)
         for (const struct http_peer *peer = server->peers[i]; peer; peer = peer->next) {
+            if (peer->family == AF_UNSPEC)
+                continue;
             unsigned has = unproved ? peer->unproved : peer->connections;
             if (has > count) {
                 count = has;
@@ -268,7 +273,7 @@ static void unlink_connection(struct http_server *server, struct http_request *r
 
 static void leave_peer(struct http_server *server, struct http_peer *peer)
 {
-    if (--peer->refs)
+    if (!peer || --peer->refs)
         return;
     struct http_peer **at = find_peer(server, peer);
     *at = peer->next;
@@ -286,22 +291,79 @@ void http_leave(struct http_request *req)
         uncount(req);
     server->counts.open--;
     leave_peer(server, req->peer);
+    leave_peer(server, req->owner);
     pthread_mutex_unlock(&server->lock);
     http_ended(server);
 }
 
-void http_prove(struct http_request *req)
+/* ---- owners ---- */
+
+/* An owner's own connection gives way to its next: one that is quiet, or whose client has been
+ * taking a reply for longest. */
+static bool make_room_of_owner(struct http_server *server, const struct http_peer *owner)
+{
+    struct http_request *found = NULL;
+    int64_t first = INT64_MAX;
+    for (struct http_request *req = server->oldest; req; req = req->prev) {
+        int use = atomic_load_explicit(&req->use, memory_order_relaxed);
+        int64_t at = atomic_load_explicit(&req->deadline_ms, memory_order_relaxed);
+        if (req->owner != owner || req->ousted || use == HTTP_WORKS || at >= first)
+            continue;
+        first = at;
+        found = req;
+    }
+    if (found)
+        oust(found);
+    return found != NULL;
+}
+
+static void leave_owner(struct http_request *req)
+{
+    if (req->owner && !req->ousted)
+        req->owner->connections--;
+    leave_peer(req->server, req->owner);
+    req->owner = NULL;
+}
+
+static bool join_owner(struct http_request *req, uint64_t owner)
 {
     struct http_server *server = req->server;
-    if (req->proved)
-        return;
+    struct http_peer name = {.family = AF_UNSPEC};
+    memcpy(name.id, &owner, sizeof(owner));
+    leave_owner(req);
+    if (owner == 0 || req->ousted)
+        return true;
+    struct http_peer *joined = join_peer(server, &name);
+    joined->connections++;
+    bool room =
+        joined->connections <= server->counts.owner_limit || make_room_of_owner(server, joined);
+    req->owner = joined;
+    if (!room) {
+        leave_owner(req);
+        server->counts.refused++;
+    }
+    return room;
+}
+
+static bool has_owner(const struct http_request *req, uint64_t owner)
+{
+    return req->owner ? memcmp(req->owner->id, &owner, sizeof(owner)) == 0 : owner == 0;
+}
+
+bool http_prove(struct http_request *req, uint64_t owner)
+{
+    struct http_server *server = req->server;
+    if (req->proved && has_owner(req, owner))
+        return true;
     pthread_mutex_lock(&server->lock);
-    if (!req->ousted) {
+    if (!req->proved && !req->ousted) {
         server->counts.unproved--;
         req->peer->unproved--;
     }
     req->proved = true;
+    bool room = join_owner(req, owner);
     pthread_mutex_unlock(&server->lock);
+    return room;
 }
 
 void http_server_stats(struct http_server *server, struct http_stats *ret_stats)

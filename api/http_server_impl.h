@@ -124,10 +124,11 @@ struct http_request {
     /* Guarded by server->lock; `proved` and `refused` are written on the connection's own
      * thread only, which may read them without. */
     struct http_peer *peer;
-    bool proved;  /* a good token was seen */
-    bool cut;     /* shut since its reply was not taken */
-    bool ousted;  /* shut to make room; counted no longer */
-    bool refused; /* answered 503 because of a limit */
+    struct http_peer *owner; /* NULL: none, or one without a limit */
+    bool proved;             /* a good token was seen */
+    bool cut;                /* shut since its reply was not taken */
+    bool ousted;             /* shut to make room; counted no longer */
+    bool refused;            /* answered 503 because of a limit */
 
     pthread_mutex_t lock;
     bool wants_sleep; /* http_suspend() was called */
@@ -171,11 +172,11 @@ struct http_request {
     char id[17];
 };
 
-/* Who connections come from: an address, or a user by the Unix socket. Guarded by the server's
- * lock; there as long as it has connections. */
+/* Who connections come from: an address, a user by the Unix socket, or an owner of tokens.
+ * Guarded by the server's lock; there as long as it has connections. */
 struct http_peer {
     struct http_peer *next; /* in its bucket */
-    int family;
+    int family;             /* AF_UNSPEC: an owner */
     unsigned char id[16];
     unsigned connections, unproved;
     unsigned refs; /* these, and those that are about to be closed */

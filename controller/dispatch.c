@@ -12,6 +12,14 @@
 #include "controller/request.h"
 #include "controller/tokens.h"
 
+/* Who shares the limit on connections: a project's tokens, a node's; operators have none. */
+static uint64_t share_of(const struct caller *caller)
+{
+    if (caller->node_key)
+        return (uint64_t)caller->node_key << 1 | 1;
+    return (uint64_t)caller->project_key << 1;
+}
+
 static int authenticate(struct request *r, struct err *err)
 {
     static const char scheme[] = "Bearer ";
@@ -25,7 +33,9 @@ static int authenticate(struct request *r, struct err *err)
     if (strlen(secret) >= SECRET_TEXT_MAX || !tokens_find(r->app->tokens, secret, &r->caller))
         return err_set(err, ERR_UNAUTHENTICATED,
                        "this token is not known; it may have been deleted");
-    http_prove(r->http);
+    if (!http_prove(r->http, share_of(&r->caller)))
+        return err_set(err, ERR_TOO_MANY_REQUESTS,
+                       "this token's project or node has too many connections at work");
     return route_allows(r->route, &r->caller, err);
 }
 

@@ -42,7 +42,7 @@ static void site_begin(void *ctx, struct http_request *req)
     struct site *site = ctx;
     atomic_fetch_add(&site->begun, 1);
     if (!site->unproved)
-        http_prove(req);
+        http_prove(req, 0);
     if (site->begin)
         site->begin(site, req);
     else

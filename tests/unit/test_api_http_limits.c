@@ -13,6 +13,7 @@ enum {
     LIMIT = 64,
     PEER_LIMIT = LIMIT - LIMIT / 4,
     UNPROVED_LIMIT = LIMIT / 4,
+    OWNER_LIMIT = LIMIT / 8,
     CROWD = 200,
     BIG = 4 << 20
 };
@@ -38,7 +39,14 @@ static void know_some(struct site *at, struct http_request *req)
 {
     (void)at;
     if (strncmp(http_path(req), "/known", 6) == 0)
-        http_prove(req);
+        http_prove(req, 0);
+    auto_err struct err err = {0};
+    const char *owner = http_query(req, "owner");
+    if (owner && !http_prove(req, strtoul(owner, NULL, 10))) {
+        err_set(&err, ERR_TOO_MANY_REQUESTS, "Too many connections of this owner.");
+        http_reply_err(req, &err);
+        return;
+    }
     http_accept_body(req, SITE_BODY_LIMIT);
 }
 
@@ -77,6 +85,7 @@ static void test_limits__are_shares_of_what_descriptors_allow(void **state)
     /* Each connection may bring a file with it. */
     assert_int_equal(stats().limit, 50);
     assert_int_equal(stats().peer_limit, 38);
+    assert_int_equal(stats().owner_limit, 6);
     assert_int_equal(stats().unproved_limit, 12);
     site_close(&site);
 }
@@ -228,6 +237,39 @@ static void test_user_of_the_unix_socket__leaves_room_for_another(void **state)
     site_close(&site);
 }
 
+static void test_owner__takes_no_more_than_its_share_whatever_it_does(void **state)
+{
+    (void)state;
+    struct raw own[4 * OWNER_LIMIT];
+    struct http_request *waiting[OWNER_LIMIT];
+    open_with((struct http_settings){0});
+    /* Idle ones and readers that do not read give way to its next. */
+    for (int i = 0; i < 4 * OWNER_LIMIT; i++) {
+        auto_raw_reply struct raw_reply head = {0};
+        own[i] = raw_open(site.port);
+        raw_puts(&own[i], i % 2 ? GET("/a?owner=7") : GET("/big?owner=7"));
+        raw_read_head(&own[i], &head);
+        assert_int_equal(head.status, 200);
+    }
+    assert_int_equal(stats().ousted, 3 * OWNER_LIMIT);
+    for (int i = 0; i < 4 * OWNER_LIMIT; i++)
+        raw_close(&own[i]);
+    /* Those at work do not, and it is told so; another owner is not. */
+    for (int i = 0; i < OWNER_LIMIT; i++) {
+        own[i] = raw_open(site.port);
+        raw_puts(&own[i], GET("/park?owner=7"));
+        waiting[i] = site_take(&site);
+    }
+    auto_raw struct raw more = raw_open(site.port);
+    assert_int_equal(ask(&more, GET("/a?owner=7")), 429);
+    assert_int_equal(ask(&more, GET("/a?owner=8")), 200);
+    for (int i = 0; i < OWNER_LIMIT; i++)
+        site_reply(waiting[i], "done");
+    for (int i = 0; i < OWNER_LIMIT; i++)
+        raw_close(&own[i]);
+    site_close(&site);
+}
+
 static void test_connections__are_counted_back_when_they_end(void **state)
 {
     (void)state;
@@ -253,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_reader_without_a_token__that_does_not_read_gives_way),
         cmocka_unit_test(test_connection__that_finds_all_others_at_work_is_answered_503),
         cmocka_unit_test(test_user_of_the_unix_socket__leaves_room_for_another),
+        cmocka_unit_test(test_owner__takes_no_more_than_its_share_whatever_it_does),
         cmocka_unit_test(test_connections__are_counted_back_when_they_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
