@@ -277,6 +277,15 @@ enum MHD_Result http_queue_response(struct MHD_Connection *connection, unsigned 
 /* libmicrohttpd is about to close the connection's socket. */
 void http_malformed_closing(struct http_request *req);
 
+/* ---- http_server_scan.c ---- */
+
+/* Follows the framing up to the end of these bytes, of a head, or to a fault. */
+void http_scan(struct http_raw *raw, const void *bytes, size_t len);
+/* What comes next is a request line, or a chunk. */
+void http_scan_head(struct http_raw *raw);
+void http_scan_chunk(struct http_raw *raw);
+void http_scan_explain(const struct http_raw *raw, struct err *err);
+
 /* ---- http_server_raw.c ---- */
 
 /* Looks at what libmicrohttpd receives for this connection, or no longer. */
@@ -287,7 +296,6 @@ int http_raw_framed(struct http_request *req);
 bool http_raw_refused(struct http_request *req);
 /* Whether the body has a fault behind as many bytes. */
 bool http_raw_reached(const struct http_request *req, uint64_t delivered);
-void http_raw_explain(const struct http_request *req, struct err *err);
 /* The request has ended: what was ahead is now at hand. `goes_on`: the connection does too. */
 void http_raw_next(struct http_request *req, bool goes_on);
 

@@ -103,7 +103,7 @@ static int put_problem(const struct http_request *req, unsigned status, struct b
 {
     auto_err struct err err = {0};
     if (req->raw.fault && !req->raw.fault_ahead)
-        http_raw_explain(req, &err);
+        http_scan_explain(&req->raw, &err);
     else if (status == MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED)
         err_set(&err, ERR_HTTP_VERSION,
                 "The HTTP version of the request line is not supported; use HTTP/1.1 or "
