@@ -1,6 +1,7 @@
 /* The framing of a connection's bytes, followed one by one: request line, header fields, chunks,
  * trailer fields, the next request line. Knows nothing of what they mean, nor where they come
  * from; of a body only how long it is. */
+#include <endian.h>
 #include <string.h>
 
 #include "api/http_server_impl.h"
@@ -253,12 +254,13 @@ static size_t skip(struct http_raw *raw, size_t len)
     return taken;
 }
 
-/* Whether one of eight bytes is below a blank or DEL. */
-static bool has_control(const unsigned char *data)
+/* Of eight bytes those below a blank and DELs, by their top bits; the lowest is exact. */
+static uint64_t controls(const unsigned char *data)
 {
     const uint64_t ones = 0x0101010101010101U, tops = 0x8080808080808080U;
     uint64_t word;
     memcpy(&word, data, sizeof(word));
+    word = le64toh(word);
     uint64_t del = word ^ ones * 0x7F;
     return (((word - ones * ' ') & ~word) | ((del - ones) & ~del)) & tops;
 }
@@ -266,10 +268,33 @@ static bool has_control(const unsigned char *data)
 static size_t run_of_text(const unsigned char *data, size_t len)
 {
     size_t i = 0;
-    while (i + 8 <= len && !has_control(data + i))
-        i += 8;
+    while (i + 8 <= len) {
+        uint64_t found = controls(data + i);
+        i += found ? (size_t)__builtin_ctzll(found) / 8 : 8;
+        if (found && data[i] != '\t')
+            return i;
+        i += found != 0;
+    }
     while (i < len && text_bytes[data[i]])
         i++;
+    return i;
+}
+
+/* An end of a line behind which another begins: what step() would say, at once. */
+static bool ends_line(const unsigned char *data, size_t len)
+{
+    return len > 2 && data[0] == '\r' && data[1] == '\n' && data[2] > ' ' && text_bytes[data[2]];
+}
+
+static size_t skip_lines(struct http_raw *raw, const unsigned char *data, size_t len)
+{
+    size_t i = run_of_text(data, len);
+    while (ends_line(data + i, len - i)) {
+        raw->headers = true;
+        i += 2;
+        i += run_of_text(data + i, len - i);
+    }
+    raw->head_size += i;
     return i;
 }
 
@@ -283,9 +308,7 @@ void http_scan(struct http_raw *raw, const void *bytes, size_t len)
             continue;
         }
         if (raw->state == HTTP_RAW_TEXT) {
-            size_t run = run_of_text(data + i, len - i);
-            raw->head_size += run;
-            i += run;
+            i += skip_lines(raw, data + i, len - i);
             if (i == len)
                 break;
         }
