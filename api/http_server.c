@@ -29,33 +29,24 @@ static struct http_request *connection_new(struct http_server *server,
     req->server = server;
     req->connection = connection;
     req->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    int space = HTTP_SEND_BUFFER;
+    setsockopt(req->fd, SOL_SOCKET, SO_SNDBUF, &space, sizeof(space));
     pthread_mutex_init(&req->lock, NULL);
     http_request_reset(req);
     /* A connection's first request is counted from here. */
     req->phase = HTTP_HEAD;
     req->stays_open = true;
-    http_deadline(req, http_now_ms() + server->request_ms, false);
-    pthread_mutex_lock(&server->lock);
-    req->next = server->connections;
-    if (req->next)
-        req->next->prev = req;
-    server->connections = req;
-    pthread_mutex_unlock(&server->lock);
+    http_deadline(req, http_now_ms() + http_patience(req, server->request_ms), false);
+    http_admit(req);
+    http_raw_watch(req, true);
     return req;
 }
 
 static void connection_free(struct http_request *req)
 {
-    struct http_server *server = req->server;
-    pthread_mutex_lock(&server->lock);
-    if (req->prev)
-        req->prev->next = req->next;
-    else
-        server->connections = req->next;
-    if (req->next)
-        req->next->prev = req->prev;
-    http_leave_forget(req);
-    pthread_mutex_unlock(&server->lock);
+    http_raw_watch(req, false);
+    http_admit_end(req);
+    http_debt_settle(req);
     pthread_mutex_destroy(&req->lock);
     free(req);
 }
@@ -235,7 +226,8 @@ static void on_panic(void *cls, const char *file, unsigned int line, const char 
 static int start_daemon(struct http_server *server, const struct http_settings *settings, int fd,
                         struct err *err)
 {
-    unsigned limit = settings->max_connections ? settings->max_connections : LIMIT_CONNECTIONS;
+    /* The limits are http_admit()'s; beyond these libmicrohttpd would leave newcomers waiting. */
+    unsigned limit = server->counts.limit + HTTP_SPARE_CONNECTIONS;
     struct MHD_OptionItem pool[] = {{MHD_OPTION_END, 0, NULL}, {MHD_OPTION_END, 0, NULL}};
     if (settings->threads > 1)
         pool[0] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, settings->threads, NULL};
@@ -291,6 +283,8 @@ static struct http_server *server_new(const struct http_settings *settings,
         settings->request_ms ? settings->request_ms : LIMIT_REQUEST_SECONDS * 1000LL;
     server->upload_idle_ms =
         settings->upload_idle_ms ? settings->upload_idle_ms : LIMIT_UPLOAD_IDLE_SECONDS * 1000LL;
+    server->max_waiting = settings->max_waiting ? settings->max_waiting : LIMIT_WAITING_BYTES;
+    http_limits_set(server, settings);
     server->reaper_event = server->leave_epoll = -1;
     pthread_mutex_init(&server->lock, NULL);
     pthread_condattr_t clock;

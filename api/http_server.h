@@ -45,13 +45,26 @@ struct http_settings {
     const char *listen;       /* "127.0.0.1:8080", "[::1]:8080"; NULL: none. Loopback only. */
     const char *unix_path;    /* Unix socket, NULL: none; mode 0666: tokens decide */
     unsigned threads;         /* per listener, 1 by default */
-    unsigned max_connections; /* per listener; 0: LIMIT_CONNECTIONS */
+    unsigned max_connections; /* in all; 0: LIMIT_CONNECTIONS; see http_server_stats */
+    int64_t max_waiting;      /* bytes of replies not yet taken; 0: LIMIT_WAITING_BYTES */
     int64_t request_ms;       /* 0: LIMIT_REQUEST_SECONDS */
     int64_t upload_idle_ms;   /* 0: LIMIT_UPLOAD_IDLE_SECONDS */
 };
 
 int http_server_start(const struct http_settings *settings, const struct http_handlers *handlers,
                       struct http_server **ret_server, struct err *err);
+/* Connections have limits in all, for each peer (an address, or the user at the other end of
+ * the Unix socket), for each owner of tokens and for those that have not yet shown a token. At a
+ * limit the oldest that nobody waits for gives way, else the new one is answered 503. */
+struct http_stats {
+    unsigned limit, peer_limit, owner_limit, unproved_limit;
+    unsigned open, unproved;
+    uint64_t refused;      /* connections answered 503 because a limit was reached */
+    uint64_t ousted;       /* connections closed to make room for another */
+    uint64_t cut;          /* connections closed because their replies were taken too slowly */
+    int64_t waiting_bytes; /* of replies that were not taken yet, beside what sockets hold */
+};
+void http_server_stats(struct http_server *server, struct http_stats *ret_stats);
 /* The TCP port in use (for listen port 0). */
 int http_server_port(const struct http_server *server);
 /* No new connections; open ones go on. */
@@ -79,10 +92,16 @@ const char *http_header(const struct http_request *req, const char *name);
 const char *http_body(const struct http_request *req, size_t *ret_len);
 /* Declared Content-Length; -1 when chunked or absent. */
 int64_t http_content_length(const struct http_request *req);
+/* Whether there is one, however framed; a Content-Length of 0 is none. */
+bool http_has_body(const struct http_request *req);
 const char *http_request_id(const struct http_request *req); /* 16 hex digits, made here */
 /* The caller's state, freed by the caller in `end`. */
 void http_set_data(struct http_request *req, void *data);
 void *http_data(const struct http_request *req);
+/* In `begin`: the request came with a token that is good, so that its connection counts from
+ * now on as one of somebody who is known. `owner`: who shares a limit, 0: nobody. False: the
+ * owner has too many connections, and none of them gives way; the caller refuses the request. */
+bool http_prove(struct http_request *req, uint64_t owner);
 
 /* In `begin` only: collect up to `limit` bytes in memory (413 beyond). */
 void http_accept_body(struct http_request *req, size_t limit);
@@ -110,7 +129,8 @@ struct http_reply {
     const char *extra_name, *extra_value; /* one more header, NULL: none */
 };
 
-/* Takes over `body` (may be empty; the buf is empty afterwards). */
+/* Takes over `body` (may be empty; the buf is empty afterwards). When clients have left too many
+ * bytes waiting, a large one becomes a 503. */
 void http_reply(struct http_request *req, const struct http_reply *reply, struct buf *body);
 /* The same reply for many connections, counted by reference. It carries no X-Request-Id. */
 struct http_shared;

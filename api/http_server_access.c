@@ -31,7 +31,8 @@ void http_request_started(struct http_request *req)
 {
     req->started_ns = clock_mono_ns();
     if (req->phase == HTTP_IDLE)
-        http_deadline(req, req->started_ns / 1000000 + req->server->request_ms, false);
+        http_deadline(req, req->started_ns / 1000000 + http_patience(req, req->server->request_ms),
+                      false);
     req->phase = HTTP_HEAD;
     req->used = true;
     req->stays_open = false;
@@ -43,10 +44,12 @@ void *http_on_target(void *cls, const char *uri, struct MHD_Connection *connecti
     (void)cls;
     struct http_request *req =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    http_request_started(req);
+    if (!req->over)
+        http_request_started(req);
     req->raw_target = uri;
     req->raw_target_len = strlen(uri);
-    http_target_parse(req, uri, req->raw_target_len);
+    if (!http_raw_refused(req))
+        http_target_parse(req, uri, req->raw_target_len);
     /* Ends the query after its first byte, which keeps libmicrohttpd from parsing it too: that
      * costs 64 bytes of its pool for each '&', and it does not survive running out there. */
     char *query = strchr(uri, '?');
@@ -61,6 +64,7 @@ static void expect_reader(struct http_request *req)
     int64_t from_ms = req->shared ? http_now_ms() : req->started_ns / 1000000;
     int64_t allowed_ms = req->server->upload_idle_ms + req->reply_size / HTTP_SEND_BYTES_PER_MS;
     http_deadline(req, req->reply_size < 0 ? 0 : from_ms + allowed_ms, false);
+    atomic_store_explicit(&req->sends_ms, from_ms, memory_order_relaxed);
 }
 
 static enum MHD_Result queue_reply(struct http_request *req)
@@ -69,6 +73,7 @@ static enum MHD_Result queue_reply(struct http_request *req)
     struct http_shared *owner = take(req->response_owner);
     expect_reader(req);
     req->phase = HTTP_SENDING;
+    atomic_store_explicit(&req->use, HTTP_SENDS, memory_order_relaxed);
     enum MHD_Result done = http_queue_response(req->connection, (unsigned)req->status, response);
     http_drop_response(response, owner);
     return done;
@@ -141,6 +146,7 @@ static void reply_for_silent_handler(struct http_request *req)
 static void begin(struct http_request *req)
 {
     req->begun = true;
+    atomic_store_explicit(&req->use, HTTP_WORKS, memory_order_relaxed);
     atomic_fetch_add(&req->server->busy, 1);
     req->server->handlers.begin(req->server->handlers.ctx, req);
 }
@@ -148,7 +154,7 @@ static void begin(struct http_request *req)
 static void check_and_begin(struct http_request *req, const char *method, const char *version)
 {
     req->method = strcmp(method, "HEAD") == 0 ? "GET" : method;
-    if (http_head_check(req, method, version))
+    if (http_head_check(req, method, version) || http_raw_framed(req))
         req->has_body = true; /* whatever follows, it is not read as a request */
     else if (atomic_load(&req->server->stopping))
         http_reply_unavailable(req);
@@ -182,6 +188,7 @@ static enum MHD_Result collect(struct http_request *req, const char *data, size_
 {
     if (*len <= req->body_limit - req->body.len) {
         buf_add(&req->body, data, *len);
+        req->uploaded += (int64_t)*len;
         *len = 0;
         return MHD_YES;
     }
@@ -236,6 +243,8 @@ static enum MHD_Result on_body(struct http_request *req, const char *data, size_
     enum settled settled = settle(req);
     if (settled != OPEN)
         return settled == REPLIED ? cut_body(req) : MHD_YES;
+    if (http_raw_reached(req, (uint64_t)req->uploaded) && http_raw_refused(req))
+        return cut_body(req);
     if (req->body_mode == HTTP_BODY_MEMORY)
         return collect(req, data, len);
     return feed(req, data, len);
@@ -244,6 +253,8 @@ static enum MHD_Result on_body(struct http_request *req, const char *data, size_
 /* The whole request is there, or a request that waited goes on. */
 static enum MHD_Result on_whole(struct http_request *req)
 {
+    if (req->phase == HTTP_BODY && http_raw_refused(req))
+        return cut_body(req);
     req->phase = HTTP_HANDLE;
     for (bool again = false;; again = true) {
         switch (settle(req)) {
@@ -270,7 +281,7 @@ enum MHD_Result http_on_access(void *cls, struct MHD_Connection *connection, con
 {
     (void)cls, (void)connection, (void)url;
     struct http_request *req = *context;
-    if (!req)
+    if (!req || req->over)
         return MHD_NO;
     if (req->phase == HTTP_HEAD)
         return on_head(req, method, version);
@@ -282,6 +293,7 @@ enum MHD_Result http_on_access(void *cls, struct MHD_Connection *connection, con
 void http_request_reset(struct http_request *req)
 {
     req->phase = HTTP_IDLE;
+    atomic_store_explicit(&req->use, HTTP_RESTS, memory_order_relaxed);
     req->wants_sleep = req->begun = req->has_body = req->slept = req->shared = false;
     req->keeps = false;
     req->status = req->refused_status = 0;
@@ -315,11 +327,13 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **cont
         return;
     int64_t now_ns = clock_mono_ns();
     bool replied = req->phase == HTTP_SENDING;
-    req->stays_open = replied && req->keeps && how == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    bool stays_open = replied && req->keeps && how == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    req->stays_open = stays_open;
     if (req->refused_status)
         req->status = req->refused_status;
     else if (!replied)
         req->status = 0;
+    http_debt_settle(req);
     if (req->begun)
         end(req, now_ns);
     if (req->response)
@@ -328,7 +342,9 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **cont
         free(req->target);
     buf_release(&req->body);
     http_request_reset(req);
-    http_deadline(req, now_ns / 1000000 + HTTP_KEEPALIVE_SECONDS * 1000LL, false);
+    http_deadline(req, now_ns / 1000000 + http_patience(req, HTTP_KEEPALIVE_SECONDS * 1000LL),
+                  false);
+    http_raw_next(req, stays_open);
 }
 
 /* ---- what handlers decide ---- */

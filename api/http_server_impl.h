@@ -34,6 +34,15 @@ enum {
     HTTP_TRIM_MS = 2000,             /* asleep for this long: its memory is trimmed */
     HTTP_STREAM_BYTES = 1024 * 1024, /* unsent bytes of a stream */
     HTTP_LISTENERS = 2,
+    /* Connections beyond the limit that may be open for the moment that their 503 takes. */
+    HTTP_SPARE_CONNECTIONS = 64,
+    HTTP_PEER_BUCKETS = 64,
+    /* What the kernel may hold of a reply, and of those to pipelined requests behind it; it
+     * takes twice as much for its own. A client's next request waits until the rest is taken. */
+    HTTP_SEND_BUFFER = 64 * 1024,
+    HTTP_SMALL_REPLY = 4 * 1024,   /* not counted: connections are */
+    HTTP_STREAM_SHARE = 16 * 1024, /* unsent bytes of a stream when there are too many in all */
+    HTTP_TRIM_CONNECTIONS = 256,   /* after as many ends memory is given back */
 };
 
 enum http_phase {
@@ -51,6 +60,61 @@ enum http_leave {
     HTTP_LEAVE_TOLD, /* and will not be told again */
 };
 
+/* Where the framing of a connection's bytes stands, and what was wrong with it. */
+enum http_raw_state {
+    HTTP_RAW_START, /* before a request line */
+    HTTP_RAW_EMPTY_LF,
+    HTTP_RAW_TEXT, /* in a line of a head or of trailer fields */
+    HTTP_RAW_LINE_LF,
+    HTTP_RAW_LINE, /* at the beginning of the next one */
+    HTTP_RAW_LAST_LF,
+    HTTP_RAW_HEAD_DONE, /* what follows is not known yet */
+    HTTP_RAW_BODY,      /* `left` bytes of one that has a Content-Length */
+    HTTP_RAW_CHUNK,     /* at the beginning of a chunk's line */
+    HTTP_RAW_DIGITS,
+    HTTP_RAW_EXTENSION,
+    HTTP_RAW_CHUNK_LF,
+    HTTP_RAW_DATA, /* `left` bytes of a chunk */
+    HTTP_RAW_DATA_CR,
+    HTTP_RAW_DATA_LF,
+};
+
+enum http_raw_fault {
+    HTTP_RAW_GOOD,
+    HTTP_RAW_NUL,
+    HTTP_RAW_CONTROL,
+    HTTP_RAW_LF,
+    HTTP_RAW_CR,
+    HTTP_RAW_FOLDED,
+    HTTP_RAW_EMPTY,
+    HTTP_RAW_SIZE,
+    HTTP_RAW_HUGE,
+    HTTP_RAW_LONG,
+    HTTP_RAW_END,
+};
+
+struct http_raw {
+    enum http_raw_state state;
+    enum http_raw_fault fault; /* the first; nothing behind it is looked at */
+    bool headers;              /* behind the request line */
+    bool trailer;              /* in trailer fields */
+    bool ahead;                /* in a request that libmicrohttpd has not come to */
+    bool fault_ahead;          /* likewise, the fault */
+    unsigned count;            /* of empty lines, or of a chunk's line */
+    size_t head_size;
+    size_t unread;     /* bytes behind the head, not looked at */
+    uint64_t left;     /* of a body or a chunk */
+    uint64_t body;     /* bytes in chunks so far */
+    uint64_t fault_at; /* the same, when the fault came */
+};
+
+/* What the threads that look for a connection to close may know of another thread's. */
+enum http_use {
+    HTTP_RESTS, /* no request, or a part of a head */
+    HTTP_WORKS, /* a request is being worked on, or its body comes */
+    HTTP_SENDS, /* its reply goes out */
+};
+
 enum http_body_mode { HTTP_BODY_NONE, HTTP_BODY_MEMORY, HTTP_BODY_UPLOAD };
 
 struct http_request {
@@ -61,6 +125,17 @@ struct http_request {
     /* CLOCK_MONOTONIC milliseconds; 0: none. At that time the reaper shuts the
      * connection, or trims it when it is asleep. */
     _Atomic int64_t deadline_ms;
+    _Atomic int use;          /* enum http_use */
+    _Atomic int64_t sends_ms; /* since when, while in use for HTTP_SENDS */
+    _Atomic int64_t debt;     /* bytes of its reply that count as waiting */
+    /* Guarded by server->lock; `proved` and `refused` are written on the connection's own
+     * thread only, which may read them without. */
+    struct http_peer *peer;
+    struct http_peer *owner; /* NULL: none, or one without a limit */
+    bool proved;             /* a good token was seen */
+    bool cut;                /* shut since its reply was not taken */
+    bool ousted;             /* shut to make room; counted no longer */
+    bool refused;            /* answered 503 because of a limit */
 
     pthread_mutex_t lock;
     bool wants_sleep; /* http_suspend() was called */
@@ -75,6 +150,8 @@ struct http_request {
 
     /* The connection's own. */
     enum http_phase phase;
+    struct http_raw raw;
+    bool over;  /* the last word was said: nothing that comes is looked at */
     bool begun; /* `begin` was called, so `end` is owed */
     bool has_body;
     bool shared;        /* http_suspend() was called: other threads may know of the request */
@@ -90,7 +167,7 @@ struct http_request {
     void *sink_ctx;
     void *data; /* the caller's */
     int64_t content_length;
-    int64_t uploaded; /* bytes that the sink has taken */
+    int64_t uploaded; /* bytes of the body that were taken */
     int64_t started_ns;
     const char *raw_target; /* in libmicrohttpd's memory, until the head is complete */
     size_t raw_target_len;
@@ -103,6 +180,16 @@ struct http_request {
     char id[17];
 };
 
+/* Who connections come from: an address, a user by the Unix socket, or an owner of tokens.
+ * Guarded by the server's lock; there as long as it has connections. */
+struct http_peer {
+    struct http_peer *next; /* in its bucket */
+    int family;             /* AF_UNSPEC: an owner */
+    unsigned char id[16];
+    unsigned connections, unproved;
+    unsigned refs; /* these, and those that are about to be closed */
+};
+
 struct http_linger {
     int fd;
     int64_t until_ms;
@@ -110,7 +197,9 @@ struct http_linger {
 
 struct http_server {
     struct http_handlers handlers;
-    int64_t request_ms, upload_idle_ms;
+    int64_t request_ms, upload_idle_ms, unproved_ms;
+    int64_t max_waiting;
+    atomic_uint ended; /* connections, since memory was given back */
     struct MHD_Daemon *daemons[HTTP_LISTENERS];
     int listen_fds[HTTP_LISTENERS];
     size_t listeners;
@@ -120,9 +209,12 @@ struct http_server {
     atomic_bool stopping;
 
     pthread_mutex_t lock;
-    pthread_cond_t quiet; /* `busy` became 0 while stopping */
-    struct http_request *connections;
-    atomic_int busy; /* requests begun and not ended */
+    pthread_cond_t quiet;                      /* `busy` became 0 while stopping */
+    struct http_request *connections, *oldest; /* newest first */
+    struct http_peer *peers[HTTP_PEER_BUCKETS];
+    struct http_stats counts;
+    unsigned ousting; /* connections shut and not yet closed: part of counts.open */
+    atomic_int busy;  /* requests begun and not ended */
 
     /* The reaper's. */
     pthread_t reaper;
@@ -131,6 +223,7 @@ struct http_server {
     int reaper_event;                /* eventfd */
     int leave_epoll;                 /* sockets of connections that sleep, or did */
     _Atomic int64_t reaper_wakes_ms; /* when it will look again */
+    int64_t next_trim_ms;            /* its own: memory is not given back before */
     struct http_linger lingers[32];  /* guarded by `lock` */
     size_t linger_count;
 };
@@ -139,6 +232,8 @@ struct http_server {
 
 /* Takes the raw request target. -1: it is bad, and the reply says so. */
 int http_target_parse(struct http_request *req, const char *raw, size_t len);
+/* host[:port], and no user in front of it. */
+bool http_is_authority(const char *text, size_t len);
 
 /* ---- http_server_request.c ---- */
 
@@ -162,6 +257,27 @@ void http_request_reset(struct http_request *req);
 /* A request line was read, or could not be. */
 void http_request_started(struct http_request *req);
 
+/* ---- http_server_admit.c ---- */
+
+void http_limits_set(struct http_server *server, const struct http_settings *settings);
+/* A new connection: counted, or (false) answered 503 and only waiting for its end. */
+bool http_admit(struct http_request *req);
+/* Its end: no longer counted. */
+void http_admit_end(struct http_request *req);
+/* How long this connection may take for a head, or be quiet between two requests. */
+int64_t http_patience(const struct http_request *req, int64_t proved_ms);
+
+/* ---- http_server_debt.c ---- */
+
+/* Bytes that wait in all. */
+int64_t http_debt(void);
+void http_debt_add(int64_t bytes);
+bool http_debt_allows(const struct http_server *server, int64_t bytes);
+/* Adds a reply's; false: too much waits already, and nobody could be cut off for it. */
+bool http_debt_take(struct http_server *server, int64_t bytes);
+/* The request's reply waits no longer. */
+void http_debt_settle(struct http_request *req);
+
 /* ---- http_server_malformed.c ---- */
 
 /* MHD_queue_response(), which no file but that one may call. */
@@ -169,6 +285,28 @@ enum MHD_Result http_queue_response(struct MHD_Connection *connection, unsigned 
                                     struct MHD_Response *response);
 /* libmicrohttpd is about to close the connection's socket. */
 void http_malformed_closing(struct http_request *req);
+
+/* ---- http_server_scan.c ---- */
+
+/* Follows the framing up to the end of these bytes, of a head, or to a fault. */
+void http_scan(struct http_raw *raw, const void *bytes, size_t len);
+/* What comes next is a request line, or a chunk. */
+void http_scan_head(struct http_raw *raw);
+void http_scan_chunk(struct http_raw *raw);
+void http_scan_explain(const struct http_raw *raw, struct err *err);
+
+/* ---- http_server_raw.c ---- */
+
+/* Looks at what libmicrohttpd receives for this connection, or no longer. */
+void http_raw_watch(struct http_request *req, bool on);
+/* The head was judged and says what follows. -1: its bytes are no good; answered. */
+int http_raw_framed(struct http_request *req);
+/* Whether what libmicrohttpd works on now has a fault; answered then. */
+bool http_raw_refused(struct http_request *req);
+/* Whether the body has a fault behind as many bytes. */
+bool http_raw_reached(const struct http_request *req, uint64_t delivered);
+/* The request has ended: what was ahead is now at hand. `goes_on`: the connection does too. */
+void http_raw_next(struct http_request *req, bool goes_on);
 
 /* ---- http_server_reply.c ---- */
 
@@ -199,6 +337,9 @@ void http_deadline(struct http_request *req, int64_t at_ms, bool soon);
  * still sends, for a short time: closing with bytes unread would reset the connection,
  * and the client might never see the reply. */
 void http_linger(struct http_request *req);
+
+/* A connection has ended. Many ends together leave memory free that the heap would keep. */
+void http_ended(struct http_server *server);
 
 /* ---- http_server_leave.c ---- */
 

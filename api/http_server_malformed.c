@@ -102,7 +102,9 @@ static void explain_body(const struct http_request *req, unsigned status, struct
 static int put_problem(const struct http_request *req, unsigned status, struct buf *out)
 {
     auto_err struct err err = {0};
-    if (status == MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED)
+    if (req->raw.fault && !req->raw.fault_ahead)
+        http_scan_explain(&req->raw, &err);
+    else if (status == MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED)
         err_set(&err, ERR_HTTP_VERSION,
                 "The HTTP version of the request line is not supported; use HTTP/1.1 or "
                 "HTTP/1.0.");
@@ -192,7 +194,7 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned status,
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct http_request *req = info ? info->socket_context : NULL;
-    if (status < 400 || !req)
+    if (status < 400 || !req || req->over)
         return http_queue_response(connection, status, response);
     if (!req->raw_target)
         http_request_started(req);
@@ -222,7 +224,7 @@ static bool client_waits(const struct http_request *req)
 
 void http_malformed_closing(struct http_request *req)
 {
-    if (!req->stays_open || atomic_load(&req->server->stopping))
+    if (!req->stays_open || req->over || atomic_load(&req->server->stopping))
         return;
     bool waits = client_waits(req);
     /* A connection that was in use and that its client has left ends like any other. */

@@ -4,6 +4,7 @@
  * due; connections that merely wait cost it nothing. Knows nothing of what requests mean. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -104,6 +105,28 @@ static void trim(struct http_request *req)
     }
 }
 
+void http_ended(struct http_server *server)
+{
+    if (atomic_fetch_add(&server->ended, 1) + 1 == HTTP_TRIM_CONNECTIONS)
+        wake_reaper(server);
+}
+
+/* Gives free memory back when many connections have ended, once in a while. Returns when to come
+ * again, or `next`. */
+static int64_t trim_heap(struct http_server *server, int64_t now, int64_t next)
+{
+    if (atomic_load(&server->ended) < HTTP_TRIM_CONNECTIONS)
+        return next;
+    if (now < server->next_trim_ms)
+        return server->next_trim_ms < next ? server->next_trim_ms : next;
+    atomic_store(&server->ended, 0);
+    server->next_trim_ms = now + HTTP_TRIM_MS;
+#if HAVE_GLIBC_MALLOC
+    malloc_trim(0);
+#endif
+    return next;
+}
+
 /* ---- what is due ---- */
 
 static void due(struct http_request *req, int64_t at)
@@ -125,6 +148,8 @@ static int64_t look(struct http_server *server, int64_t now)
     /* No deadline that is set after this moment lies before that, but for the `soon`. */
     int64_t shortest =
         server->request_ms < server->upload_idle_ms ? server->request_ms : server->upload_idle_ms;
+    if (server->unproved_ms < shortest)
+        shortest = server->unproved_ms;
     int64_t next = now + shortest;
     atomic_store(&server->reaper_wakes_ms, next);
     pthread_mutex_lock(&server->lock);
@@ -219,9 +244,10 @@ static void *run(void *arg)
     int64_t next = 0;
     bool woken = true;
     while (!atomic_load(&server->reaper_stop)) {
+        int64_t now = http_now_ms();
         /* Those who leave, or linger, are no reason to look at all others. */
-        if (woken || next <= http_now_ms())
-            next = look(server, http_now_ms());
+        if (woken || next <= now)
+            next = trim_heap(server, now, look(server, now));
         nfds_t count = list_lingers(server, fds);
         int64_t wait = next - http_now_ms();
         if (count > OWN_FDS && wait > LINGER_MS)

@@ -71,6 +71,7 @@ struct answer {
     int status;
     const char *body;
     int64_t size;
+    int64_t debt; /* counted as waiting, for the request to settle */
 };
 
 static void give(struct http_request *req, const struct answer *answer)
@@ -87,6 +88,7 @@ static void give(struct http_request *req, const struct answer *answer)
         req->status = answer->status;
         req->reply_body = answer->body;
         req->reply_size = answer->size;
+        atomic_store_explicit(&req->debt, answer->debt, memory_order_relaxed);
         req->wants_sleep = false;
         wake = http_wake(req);
     }
@@ -95,8 +97,10 @@ static void give(struct http_request *req, const struct answer *answer)
     if (wake)
         MHD_resume_connection(req->connection);
     /* From here on the request may be gone. */
-    if (!first)
-        http_drop_response(answer->response, answer->owner);
+    if (first)
+        return;
+    http_debt_add(-answer->debt);
+    http_drop_response(answer->response, answer->owner);
 }
 
 void http_answer(struct http_request *req, struct MHD_Response *response, int status,
@@ -115,14 +119,32 @@ static struct MHD_Response *checked(struct MHD_Response *response)
     return response;
 }
 
+static void reply_too_much_waits(struct http_request *req)
+{
+    auto_err struct err err = {0};
+    err_set(&err, ERR_UNAVAILABLE,
+            "Too many bytes wait for clients that do not read; try again in a moment.");
+    http_reply_err(req, &err);
+}
+
 void http_reply(struct http_request *req, const struct http_reply *reply, struct buf *body)
 {
     size_t len = body->len;
+    int64_t debt = len > HTTP_SMALL_REPLY ? (int64_t)len : 0;
+    if (debt && !http_debt_take(req->server, debt)) {
+        buf_release(body);
+        reply_too_much_waits(req);
+        return;
+    }
     char *data = buf_take(body);
     struct MHD_Response *response =
         checked(MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE));
     http_add_headers(req, response, reply, len > 0);
-    http_answer(req, response, reply->status, data, (int64_t)len);
+    give(req, &(struct answer){.response = response,
+                               .status = reply->status,
+                               .body = data,
+                               .size = (int64_t)len,
+                               .debt = debt});
 }
 
 void http_reply_err_with(struct http_request *req, const struct err *err, const char *name,
@@ -171,6 +193,7 @@ struct http_shared *http_shared_new(const struct http_reply *reply, struct buf *
     char *data = buf_take(body);
     shared->body = data;
     shared->size = (int64_t)len;
+    http_debt_add(shared->size); /* once, whoever waits for it */
     /* libmicrohttpd counts who still sends it, and frees the bytes after the last. */
     shared->response = checked(MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE));
     add_common_headers(shared->response, reply, len > 0);
@@ -181,6 +204,7 @@ void http_shared_unref(struct http_shared *shared)
 {
     if (!shared || atomic_fetch_sub_explicit(&shared->refs, 1, memory_order_acq_rel) != 1)
         return;
+    http_debt_add(-shared->size);
     MHD_destroy_response(shared->response);
     free(shared);
 }

@@ -80,6 +80,18 @@ static bool in_place(const struct head_scan *scan, const char *key, size_t key_l
     return true;
 }
 
+/* Names no more than a host and a port: a path or a user in it would be read by some. */
+static int check_host(struct http_request *req, const char *value)
+{
+    size_t len = strlen(value);
+    while (len && (value[len - 1] == ' ' || value[len - 1] == '\t'))
+        len--;
+    if (len == 0 || http_is_authority(value, len))
+        return 0;
+    return http_refuse(req, ERR_INVALID,
+                       "The header Host is not a host name or address, with or without a port.");
+}
+
 static int note_single(struct head_scan *scan, const char *key, size_t key_len, const char *value)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(single_headers); i++) {
@@ -90,6 +102,8 @@ static int note_single(struct head_scan *scan, const char *key, size_t key_len, 
             return http_refuse(scan->req, ERR_INVALID, "The header %s stands more than once.",
                                single_headers[i].name);
         scan->seen |= 1U << i;
+        if (i == HEADER_HOST)
+            return check_host(scan->req, value);
         if (i == HEADER_LENGTH)
             scan->length = value;
         if (i == HEADER_ENCODING)
@@ -223,6 +237,11 @@ const char *http_body(const struct http_request *req, size_t *ret_len)
 int64_t http_content_length(const struct http_request *req)
 {
     return req->content_length;
+}
+
+bool http_has_body(const struct http_request *req)
+{
+    return req->has_body;
 }
 
 const char *http_request_id(const struct http_request *req)

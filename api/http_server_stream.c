@@ -20,11 +20,17 @@ struct http_stream {
 /* For replies to HTTP/1.0, which are not chunked. */
 enum { STREAM_BLOCK = 1024 };
 
+static int64_t unsent(const struct http_stream *stream)
+{
+    return (int64_t)(stream->pending.len - stream->sent);
+}
+
 static void unref(struct http_stream *stream)
 {
     if (atomic_fetch_sub_explicit(&stream->refs, 1, memory_order_acq_rel) != 1)
         return;
     pthread_mutex_destroy(&stream->lock);
+    http_debt_add(-unsent(stream));
     buf_release(&stream->pending);
     free(stream);
 }
@@ -47,6 +53,7 @@ static size_t take_pending(struct http_stream *stream, char *out, size_t max)
         return 0;
     memcpy(out, stream->pending.data + stream->sent, len);
     stream->sent += len;
+    http_debt_add(-(int64_t)len);
     size_t left = stream->pending.len - stream->sent;
     if (left == 0 && stream->pending.cap > STREAM_BLOCK) {
         /* A burst's memory is not kept by a stream that waits. */
@@ -126,11 +133,19 @@ struct http_stream *http_reply_stream(struct http_request *req, const struct htt
     return stream;
 }
 
+/* Whether its client has read too little for this, be it for itself or beside all others. */
+static bool is_too_slow(const struct http_stream *stream, size_t more)
+{
+    int64_t bytes = unsent(stream) + (int64_t)more;
+    return bytes > HTTP_STREAM_BYTES ||
+           (bytes > HTTP_STREAM_SHARE && !http_debt_allows(stream->req->server, (int64_t)more));
+}
+
 bool http_stream_write(struct http_stream *stream, const void *data, size_t len)
 {
     pthread_mutex_lock(&stream->lock);
     bool open = stream->req && !stream->ended;
-    if (open && stream->pending.len - stream->sent + len > HTTP_STREAM_BYTES) {
+    if (open && is_too_slow(stream, len)) {
         /* libmicrohttpd is waiting for the socket, and now learns that it is closed. */
         shutdown(stream->req->fd, SHUT_RDWR);
         stream->ended = true;
@@ -139,6 +154,7 @@ bool http_stream_write(struct http_stream *stream, const void *data, size_t len)
     }
     if (open) {
         buf_add(&stream->pending, data, len);
+        http_debt_add((int64_t)len);
         wake(stream->req);
     }
     pthread_mutex_unlock(&stream->lock);

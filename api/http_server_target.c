@@ -150,18 +150,52 @@ static int parse_query(struct http_request *req, const char *raw, size_t len, ch
     return 0;
 }
 
+static bool is_port(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+    return len <= 5;
+}
+
+static const bool name_bytes[256] = {
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true,
+    ['.'] = true,         ['_'] = true,         ['~'] = true};
+static const bool address_bytes[256] = {['0' ... '9'] = true, ['A' ... 'F'] = true,
+                                        ['a' ... 'f'] = true, [':'] = true,
+                                        ['.'] = true,         [']'] = true};
+
+bool http_is_authority(const char *text, size_t len)
+{
+    bool brackets = len && text[0] == '[';
+    const bool *allowed = brackets ? address_bytes : name_bytes;
+    size_t at = brackets;
+    while (at < len && allowed[(unsigned char)text[at]])
+        if (text[at++] == ']')
+            break;
+    if (at == 0 || (brackets && (at < 4 || text[at - 1] != ']')))
+        return false;
+    return at == len || (text[at] == ':' && is_port(text + at + 1, len - at - 1));
+}
+
 /* "http://host/path" is what clients send to proxies; RFC 9112 section 3.2.2 asks every
  * server to take it. */
-static void skip_authority(const char **raw, size_t *len)
+static int skip_authority(struct http_request *req, const char **raw, size_t *len)
 {
     static const char scheme[] = "http://";
     size_t at = sizeof(scheme) - 1;
     if (*len < at || strncasecmp(*raw, scheme, at) != 0)
-        return;
+        return 0;
+    size_t host = at;
     while (at < *len && (*raw)[at] != '/' && (*raw)[at] != '?')
         at++;
+    if (!http_is_authority(*raw + host, at - host))
+        return http_refuse(req, ERR_INVALID,
+                           "The request target names no host, with or without a port, behind "
+                           "http://, or a user in front of it.");
     *raw += at;
     *len -= at;
+    return 0;
 }
 
 int http_target_parse(struct http_request *req, const char *raw, size_t len)
@@ -170,7 +204,8 @@ int http_target_parse(struct http_request *req, const char *raw, size_t len)
         return http_refuse(req, ERR_URI_TOO_LONG,
                            "The request target has %zu bytes; at most %d are allowed.", len,
                            LIMIT_URI_BYTES);
-    skip_authority(&raw, &len);
+    if (skip_authority(req, &raw, &len))
+        return -1;
     /* Decoding shortens; each parameter adds one NUL for '=' or nothing, and one for '&'. */
     size_t room = len + HTTP_PARAMS_MAX + 3;
     if (room > sizeof(req->inline_target))

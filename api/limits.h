@@ -8,7 +8,10 @@ enum {
     LIMIT_BODY_BYTES = 256 * 1024,   /* a JSON request; 64 KiB user_data as \u escapes fit */
     LIMIT_URI_BYTES = 4096,          /* request target */
     LIMIT_HEADERS_BYTES = 16 * 1024, /* all header lines together */
-    LIMIT_CONNECTIONS = 4096,
+    LIMIT_CONNECTIONS = 4096,        /* in all; fewer where RLIMIT_NOFILE is small */
+    LIMIT_RESERVED_FILES = 256,      /* descriptors that no connection takes: databases, logs */
+    LIMIT_WAITING_BYTES = 128 * 1024 * 1024, /* of replies that clients have not taken, in all */
+    LIMIT_UNPROVED_SECONDS = 10, /* for a request's head, and between two, without a token */
     LIMIT_AGENT_BODY_BYTES = 8 * 1024 * 1024, /* a node's full report: 2,000 guests at 4 KiB */
     LIMIT_REQUEST_SECONDS = 30,               /* from first byte to last of head and JSON body */
     LIMIT_UPLOAD_IDLE_SECONDS = 60,           /* an upload that stands still */

@@ -9,7 +9,6 @@
 #include "api/err.h"
 #include "api/file.h"
 #include "api/http_server.h"
-#include "api/limits.h"
 #include "api/log.h"
 #include "api/mem.h"
 #include "controller/db.h"
@@ -112,7 +111,6 @@ static int start_http(struct app *app, struct err *err)
         .listen = none_if_empty(app->settings.listen),
         .unix_path = none_if_empty(app->settings.unix_socket),
         .threads = (unsigned)app->settings.http_threads,
-        .max_connections = LIMIT_CONNECTIONS,
     };
     struct http_handlers handlers = dispatch_handlers;
     handlers.ctx = app;

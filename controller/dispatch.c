@@ -12,6 +12,14 @@
 #include "controller/request.h"
 #include "controller/tokens.h"
 
+/* Who shares the limit on connections: a project's tokens, a node's; operators have none. */
+static uint64_t share_of(const struct caller *caller)
+{
+    if (caller->node_key)
+        return (uint64_t)caller->node_key << 1 | 1;
+    return (uint64_t)caller->project_key << 1;
+}
+
 static int authenticate(struct request *r, struct err *err)
 {
     static const char scheme[] = "Bearer ";
@@ -25,6 +33,9 @@ static int authenticate(struct request *r, struct err *err)
     if (strlen(secret) >= SECRET_TEXT_MAX || !tokens_find(r->app->tokens, secret, &r->caller))
         return err_set(err, ERR_UNAUTHENTICATED,
                        "this token is not known; it may have been deleted");
+    if (!http_prove(r->http, share_of(&r->caller)))
+        return err_set(err, ERR_TOO_MANY_REQUESTS,
+                       "this token's project or node has too many connections at work");
     return route_allows(r->route, &r->caller, err);
 }
 
@@ -38,7 +49,7 @@ static int check_content(struct request *r, struct err *err)
 {
     bool takes_none =
         strcmp(r->route->method, "GET") == 0 || strcmp(r->route->method, "DELETE") == 0;
-    if (takes_none && http_content_length(r->http) > 0)
+    if (takes_none && http_has_body(r->http))
         return err_set(err, ERR_INVALID, "%s takes no body", r->route->method);
     const char *type = http_header(r->http, "Content-Type");
     if (takes_none || r->route->flags & (ROUTE_UPLOAD | ROUTE_TEXT) || !type || is_json(type))

@@ -33,10 +33,13 @@ static int print_usage(struct db *db, struct request *r, struct err *err)
 static int print(struct db *db, struct request *r, struct err *err)
 {
     struct writer_stats stats;
+    struct http_stats connections;
     struct buf *out = &r->reply;
     writer_stats(r->app->writer, &stats);
     metrics_print_requests(r->app->metrics, out);
     metrics_print_writer(&stats, out);
+    http_server_stats(r->app->http, &connections);
+    metrics_print_connections(&connections, out);
     buf_printf(out,
                "# HELP minicloud_watchers Long polls and streams that wait for news.\n"
                "# TYPE minicloud_watchers gauge\nminicloud_watchers %zu\n"

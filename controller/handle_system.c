@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "api/id.h"
 #include "api/mem.h"
 #include "controller/app.h"
 #include "controller/handlers.h"
@@ -10,17 +11,34 @@
 
 static const char *const no_params[] = {NULL};
 
-/* The answer changes with the revision only, and supervisors ask often: one is kept. */
+/* Answers that are the same for all who ask: one of each is kept. That of healthz changes with
+ * the revision only, and supervisors ask often. */
 struct health {
     pthread_mutex_t lock;
     int64_t revision; /* of `answer` */
     struct http_shared *answer;
+    struct http_shared *contract; /* openapi.yaml, for good */
+    char contract_etag[SHA256_TEXT_MAX];
 };
+
+static void render_contract(struct health *health)
+{
+    struct buf body = {0};
+    uint8_t hash[SHA256_BYTES];
+    sha256(openapi_yaml, openapi_yaml_size, hash);
+    sha256_text(hash, health->contract_etag);
+    buf_add(&body, openapi_yaml, openapi_yaml_size);
+    health->contract = http_shared_new(&(struct http_reply){.status = 200,
+                                                            .content_type = "application/yaml",
+                                                            .etag = health->contract_etag},
+                                       &body);
+}
 
 struct health *health_new(void)
 {
     struct health *health = xcalloc(1, sizeof(*health));
     pthread_mutex_init(&health->lock, NULL);
+    render_contract(health);
     return health;
 }
 
@@ -29,6 +47,7 @@ void health_free(struct health *health)
     if (!health)
         return;
     http_shared_unref(health->answer);
+    http_shared_unref(health->contract);
     pthread_mutex_destroy(&health->lock);
     free(health);
 }
@@ -71,8 +90,11 @@ void handle_system_openapi(struct request *r)
         request_fail(r, &err);
         return;
     }
+    struct health *health = r->app->health;
     r->status = 200;
-    r->content_type = "application/yaml";
-    buf_add(&r->reply, openapi_yaml, openapi_yaml_size);
-    request_reply(r);
+    r->etag = xstrdup(health->contract_etag);
+    if (request_not_modified(r))
+        request_reply(r);
+    else
+        http_reply_shared(r->http, health->contract);
 }

@@ -189,3 +189,24 @@ void metrics_print_writer(const struct writer_stats *stats, struct buf *out)
     print_value(out, "minicloud_storage_full", "gauge",
                 "1: the disk is full, only deletes are taken.", stats->full);
 }
+
+/* ---- connections ---- */
+
+void metrics_print_connections(const struct http_stats *stats, struct buf *out)
+{
+    print_value(out, "minicloud_http_connections", "gauge", "Connections that are open.",
+                stats->open);
+    print_value(out, "minicloud_http_connections_limit", "gauge",
+                "As many connections may be open at once.", stats->limit);
+    print_value(out, "minicloud_http_connections_unproved", "gauge",
+                "Open connections that have not shown a token yet.", stats->unproved);
+    print_value(out, "minicloud_http_connections_refused_total", "counter",
+                "Connections answered 503 because there were too many.", stats->refused);
+    print_value(out, "minicloud_http_connections_cut_total", "counter",
+                "Connections closed because they left too many bytes unread.", stats->cut);
+    print_value(out, "minicloud_http_waiting_bytes", "gauge",
+                "Bytes of replies that clients have not taken yet.",
+                (uint64_t)stats->waiting_bytes);
+    print_value(out, "minicloud_http_connections_ousted_total", "counter",
+                "Connections closed, being idle, to make room for others.", stats->ousted);
+}

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct buf;
+struct http_stats;
 struct metrics;
 struct route;
 struct writer_stats;
@@ -18,5 +19,6 @@ void metrics_request(struct metrics *metrics, const struct route *route, int sta
 /* Prometheus text. */
 void metrics_print_requests(struct metrics *metrics, struct buf *out);
 void metrics_print_writer(const struct writer_stats *stats, struct buf *out);
+void metrics_print_connections(const struct http_stats *stats, struct buf *out);
 
 #endif

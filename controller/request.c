@@ -61,7 +61,7 @@ int request_if_match(const struct request *r, const char *etag, struct err *err)
                    "If-Match asks for %s, but it is now \"%s\"; read it again", wanted, etag);
 }
 
-static bool not_modified(const struct request *r)
+bool request_not_modified(const struct request *r)
 {
     if (!r->etag || r->status != 200 || strcmp(r->route->method, "GET") != 0)
         return false;
@@ -81,7 +81,7 @@ void request_reply(struct request *r)
         reply.extra_name = "Idempotency-Replayed";
         reply.extra_value = "true";
     }
-    if (not_modified(r)) {
+    if (request_not_modified(r)) {
         reply.status = 304;
         buf_reset(&r->reply);
     }
@@ -108,6 +108,13 @@ int request_decode(struct request *r, const struct wire_struct *type)
 {
     size_t len;
     const char *body = http_body(r->http, &len);
+    if (len == 0 && strcmp(r->route->method, "PATCH") == 0) {
+        auto_err struct err err = {0};
+        err_set(&err, ERR_INVALID,
+                "PATCH needs a body: a JSON object with the fields that are to change");
+        request_fail(r, &err);
+        return -1;
+    }
     if (len == 0) {
         body = "{}";
         len = 2;

@@ -127,6 +127,8 @@ int request_decode(struct request *r, const struct wire_struct *type);
 /* Answers from r->status, r->reply, r->etag, r->location. */
 void request_reply(struct request *r);
 void request_fail(struct request *r, const struct err *err);
+/* Whether If-None-Match names r->etag: request_reply() then says 304. */
+bool request_not_modified(const struct request *r);
 /* A JSON writer on r->reply. */
 struct json_writer request_json(struct request *r, int status);
 /* If-Match against the current ETag text: 0, or ERR_PRECONDITION. No header: 0. */

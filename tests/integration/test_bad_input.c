@@ -142,6 +142,45 @@ static void test_framing__a_body_past_its_limit_is_refused(void **state)
     assert_head(cloud, head, 413);
 }
 
+/* ---- bodies where there are none, and none where there are ---- */
+
+static void test_body__of_a_get_or_a_delete_is_refused_however_framed(void **state)
+{
+    struct cloud *cloud = *state;
+    static const char *const methods[] = {"GET", "HEAD", "DELETE"};
+    static const char *const bodies[] = {"Content-Length: 2\r\n\r\n{}",
+                                         "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+                                         "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"};
+    for (size_t i = 0; i < ARRAY_SIZE(methods) * ARRAY_SIZE(bodies); i++) {
+        const char *method = methods[i / ARRAY_SIZE(bodies)];
+        autofree char *request =
+            xasprintf("%s /v1/keys/none HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s",
+                      method, cloud->token, bodies[i % ARRAY_SIZE(bodies)]);
+        assert_raw(cloud, request, strlen(request), 400);
+    }
+    assert_head(cloud, "GET /v1/keys HTTP/1.1\r\nHost: x\r\nContent-Length: 0", 200);
+}
+
+static void test_patch__without_a_body_is_refused(void **state)
+{
+    struct cloud *cloud = *state;
+    struct answer auto_answer_json made =
+        cloud_call(cloud, "POST", "/v1/projects", "{\"name\":\"patched\"}");
+    assert_int_equal(made.status, 201);
+    static const char *const nouns[] = {"instances", "images", "keys", "projects", "nodes"};
+    for (size_t i = 0; i < ARRAY_SIZE(nouns); i++) {
+        autofree char *path = xasprintf("/v1/%s/patched", nouns[i]);
+        struct answer auto_answer_json got = cloud_call_as(cloud, NULL, NULL, "PATCH", path, NULL);
+        if (got.status != 400 || !strstr(answer_str(&got, "detail"), "PATCH needs a body"))
+            cloud_fail("PATCH %s: %d %s", path, got.status, got.text);
+        autofree char *chunked =
+            xasprintf("PATCH %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
+                      "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                      path, cloud->token);
+        assert_raw(cloud, chunked, strlen(chunked), 400);
+    }
+}
+
 /* ---- JSON ---- */
 
 static void assert_post(struct cloud *cloud, const char *path, const char *body, int status,
@@ -315,6 +354,8 @@ int main(void)
         cmocka_unit_test(test_framing__ambiguous_requests_are_refused),
         cmocka_unit_test(test_framing__long_targets_and_huge_headers_are_refused),
         cmocka_unit_test(test_framing__a_body_past_its_limit_is_refused),
+        cmocka_unit_test(test_body__of_a_get_or_a_delete_is_refused_however_framed),
+        cmocka_unit_test(test_patch__without_a_body_is_refused),
         cmocka_unit_test(test_json__what_rfc_8259_calls_invalid_is_refused),
         cmocka_unit_test(test_json__wrong_types_and_unknown_fields_are_named),
         cmocka_unit_test(test_limits__integers_at_and_past_their_range),

@@ -29,6 +29,7 @@ struct site {
     int port;
     void (*handle)(struct site *site, struct http_request *req);
     void (*begin)(struct site *site, struct http_request *req); /* NULL: take any body */
+    bool unproved; /* its requests come without a token */
     atomic_int begun, ended, last_status;
     atomic_int left; /* clients that went while they were asleep */
     /* One request at a time can be handed to a test's thread. */
@@ -42,6 +43,8 @@ static void site_begin(void *ctx, struct http_request *req)
 {
     struct site *site = ctx;
     atomic_fetch_add(&site->begun, 1);
+    if (!site->unproved)
+        http_prove(req, 0);
     if (site->begin)
         site->begin(site, req);
     else
