@@ -140,7 +140,9 @@ void http_reply_err_with(struct http_request *req, const struct err *err, const 
 
 void http_reply_err(struct http_request *req, const struct err *err)
 {
-    http_reply_err_with(req, err, NULL, NULL);
+    int status = err_info(err->code)->status;
+    bool later = status == 429 || status == 503;
+    http_reply_err_with(req, err, later ? "Retry-After" : NULL, later ? RETRY_AFTER_SECONDS : NULL);
 }
 
 void http_reply_unavailable(struct http_request *req)

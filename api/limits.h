@@ -40,6 +40,11 @@ enum {
     LIMIT_PRICES = 100 * 1000, /* also those that ended: whoever rates reads all, 10 MiB */
     LIMIT_PRICE_MINIMUM_SECONDS = 24 * 3600,
 
+    /* Reads. */
+    WAL_LIMIT_MIB = 256,           /* of the database's log, unless set */
+    LIMIT_LANE_READS = 256,        /* of one project, or one token without one, that wait */
+    LIMIT_READ_STEPS = 1000000000, /* of SQLite's machine in one go: ten seconds and more */
+
     /* Lists and waits. */
     LIMIT_PAGE = 1000,
     LIMIT_PAGE_DEFAULT = 100,
@@ -84,6 +89,7 @@ enum {
     IDEMPOTENCY_KEEP_SECONDS = 24 * 3600,
 };
 
+#define RETRY_AFTER_SECONDS "1" /* what was full empties in less; who is told it does not rush */
 #define LIMIT_PRICE_NANOS 9000000000000000LL /* 9 million: times any size it fits 128 bits */
 #define LIMIT_IMAGE_BYTES (16LL * 1024 * 1024 * 1024 * 1024) /* ext4's largest file */
 

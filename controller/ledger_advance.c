@@ -450,8 +450,11 @@ static int advance_all(struct advance *a, struct changes *changes)
     if (rc == 0)
         rc = with_open_rows(a);
     ids_sort(&a->ids);
-    for (size_t i = 0; i < a->ids.count && rc == 0; i++)
+    for (size_t i = 0; i < a->ids.count && rc == 0; i++) {
         rc = advance_one(a, a->ids.items[i], changes);
+        if (a->step->between)
+            a->step->between(a->step->between_ctx);
+    }
     return rc;
 }
 

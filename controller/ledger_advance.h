@@ -53,6 +53,9 @@ struct step {
     int64_t news_key;
     int64_t to_key, to_ms;
     int64_t project_key;   /* whose resources alone are looked at; 0: all */
+    /* Between two resources, where no statement is under way; NULL: nothing. */
+    void (*between)(void *ctx);
+    void *between_ctx;
     boot_vouches *vouches; /* for moments that no row speaks of yet; NULL: none */
     void *ctx;
     /* What the step before knew of the boots, so that one step after the other need not ask again:

@@ -200,6 +200,12 @@ static bool vouches(void *ctx, int64_t node_key, const char *boot_id)
     return vouch_set_has(ctx, node_key, boot_id);
 }
 
+/* All that is read is bound to the moment: a newer state says the same of it. */
+static void let_others(void *ctx)
+{
+    app_snapshot_step(ctx);
+}
+
 static int advance(struct app *app, struct db *db, const struct ledger_moment *moment,
                    int64_t project_key, struct changes *changes, struct err *err)
 {
@@ -220,6 +226,8 @@ static int advance(struct app *app, struct db *db, const struct ledger_moment *m
                         .to_key = moment->observation_key,
                         .to_ms = moment->until_ms,
                         .project_key = project_key,
+                        .between = let_others,
+                        .between_ctx = app,
                         .vouches = vouches,
                         .ctx = (void *)(uintptr_t)set};
     int rc = ledger_advance(db, &books, &step, changes, &news_key, err);
@@ -239,6 +247,7 @@ static int read_rows(struct app *app, struct db *db, struct reading *r, struct e
     int rc = 0;
     for (int64_t at = month_floor(part.from_ms); at < r->filter->to_ms && rc >= 0;
          at = month_next(at)) {
+        app_snapshot_step(app);
         rc = ledger_months_read(app->months, db, moment, at, part.project_key, load, read_sealed, r,
                                 err);
         if (rc != 0)
