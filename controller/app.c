@@ -13,6 +13,7 @@
 #include "api/log.h"
 #include "api/mem.h"
 #include "controller/db.h"
+#include "controller/descriptors.h"
 #include "controller/feed.h"
 #include "controller/flights.h"
 #include "controller/handlers.h"
@@ -136,13 +137,13 @@ static const char *none_if_empty(const char *text)
     return text && *text ? text : NULL;
 }
 
-static int start_http(struct app *app, struct err *err)
+static int start_http(struct app *app, unsigned connections, struct err *err)
 {
     struct http_settings settings = {
         .listen = none_if_empty(app->settings.listen),
         .unix_path = none_if_empty(app->settings.unix_socket),
         .threads = (unsigned)app->settings.http_threads,
-        .max_connections = LIMIT_CONNECTIONS,
+        .max_connections = connections,
     };
     struct http_handlers handlers = dispatch_handlers;
     handlers.ctx = app;
@@ -153,6 +154,7 @@ static int start_http(struct app *app, struct err *err)
  * passes through the writer. */
 static int start(struct app *app, struct err *err)
 {
+    unsigned connections = descriptors_raise(reading_threads(app), 2);
     if (open_data(app, err) != 0 || start_core(app, err) != 0 || bootstrap(app, err) != 0 ||
         price_start(app, err) != 0 || tokens_load(app->tokens, app_reader(app), err) != 0 ||
         image_start(app, err) != 0 || usage_start(app, err) != 0)
@@ -160,7 +162,7 @@ static int start(struct app *app, struct err *err)
     app->console = console_new(app);
     if (reconcile_start(app, &app->reconcile, err) != 0)
         return -1;
-    return start_http(app, err);
+    return start_http(app, connections, err);
 }
 
 int app_start(struct settings *settings, struct app **ret_app, struct err *err)

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "api/limits.h"
+#include "controller/descriptors.h"
 #include "controller/flights.h"
 #include "controller/pool.h"
 #include "controller/readers.h"
@@ -414,6 +415,33 @@ static void test_descriptors__a_controller_that_has_none_left_goes_on(void **sta
     assert_int_equal(again, 200);
 }
 
+static void test_descriptors__the_limit_is_raised_at_the_start(void **state)
+{
+    struct world *world = *state;
+    struct rlimit had, few, now;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &had), 0);
+    few = (struct rlimit){.rlim_cur = 512, .rlim_max = had.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    world_restart(world);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+    if (now.rlim_cur < had.rlim_max)
+        assert_true(now.rlim_cur >= 2 * 2 * LIMIT_CONNECTIONS);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &had), 0);
+}
+
+/* Connection and file of each, the readers' and some in reserve: all within the limit. */
+static void test_descriptors__connections_leave_some_to_the_controller(void **state)
+{
+    (void)state;
+    for (unsigned limit = 256; limit <= 65536; limit *= 2) {
+        unsigned share = descriptors_share(limit, 20, 2);
+        assert_in_range(share, 1, LIMIT_CONNECTIONS);
+        assert_true(limit >= 2 * 2 * share + 2 * 20 + 64);
+    }
+    assert_int_equal(descriptors_share(65536, 20, 2), LIMIT_CONNECTIONS);
+    assert_int_equal(descriptors_share(0, 20, 2), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 #define LOG_TEST(name) cmocka_unit_test_setup_teardown(name, setup_small_log, world_teardown)
 
@@ -429,6 +457,8 @@ int main(void)
         TEST(test_reads__one_project_can_have_so_many_waiting_and_is_told_when_to_come_back),
         TEST(test_reads__what_takes_too_much_reading_is_refused_by_name),
         TEST(test_descriptors__a_controller_that_has_none_left_goes_on),
+        TEST(test_descriptors__the_limit_is_raised_at_the_start),
+        TEST(test_descriptors__connections_leave_some_to_the_controller),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
