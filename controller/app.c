@@ -18,6 +18,7 @@
 #include "controller/flights.h"
 #include "controller/handlers.h"
 #include "controller/ledger_months.h"
+#include "controller/ledger_views.h"
 #include "controller/metrics.h"
 #include "controller/parts.h"
 #include "controller/pool.h"
@@ -104,6 +105,7 @@ static int start_core(struct app *app, struct err *err)
     app->watch = watch_new();
     app->hosts = hosts_new();
     app->vouchers = vouchers_new();
+    app->views = ledger_views_new();
     app->months = ledger_months_new();
     app->kept = usage_kept_new();
     app->feed = feed_new();
@@ -239,6 +241,7 @@ void app_stop(struct app *app)
     hosts_free(app->hosts);
     usage_kept_free(app->kept);
     ledger_months_free(app->months);
+    ledger_views_free(app->views);
     vouchers_free(app->vouchers);
     watch_free(app->watch);
     tokens_free(app->tokens);

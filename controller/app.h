@@ -24,6 +24,7 @@ struct reconcile;
 struct console;
 struct vouchers;
 struct ledger_months;
+struct ledger_views;
 struct usage_kept;
 
 struct settings {
@@ -53,6 +54,7 @@ struct app {
     struct watch *watch;
     struct hosts *hosts;          /* the writer's; nobody else touches it */
     struct vouchers *vouchers;    /* which hosts vouch for what now */
+    struct ledger_views *views;   /* what is known of hosts' lines of time */
     struct ledger_months *months; /* sealed months in memory */
     struct usage_kept *kept;      /* sums of usage whose next page may be asked for */
     struct writer *writer;

@@ -463,14 +463,18 @@ int ledger_advance(struct db *db, const struct books *books, const struct step *
 {
     struct advance a = {
         .db = db, .books = books, .step = step, .pending_key = step->to_key + 1, .err = err};
-    a.before = step->memory && *step->memory ? *step->memory
-                                             : evidence_at(db, step->from_key, 0, NULL, NULL);
+    if (step->memory && *step->memory)
+        a.before = *step->memory;
+    else
+        a.before = step->sealed ? step->sealed : evidence_at(db, step->from_key, 0, NULL, NULL);
     a.now = evidence_after(a.before, step->to_key, step->to_ms, step->news_key, step->vouches,
                            step->ctx);
+    evidence_lines_from(a.now, step->newest);
     int rc = advance_all(&a, ret_changes);
     *ret_news_key = a.pending_key;
     ids_release(&a.ids);
-    evidence_settle(a.now);
+    if (!step->sealed)
+        evidence_settle(a.now);
     if (step->memory)
         *step->memory = a.now;
     else

@@ -52,7 +52,9 @@ struct step {
     /* Evidence from here on was not told in full: it is new, or spoke of time behind from_ms. */
     int64_t news_key;
     int64_t to_key, to_ms;
-    int64_t project_key;   /* whose resources alone are looked at; 0: all */
+    int64_t project_key; /* whose resources alone are looked at; 0: all */
+    /* Views of from_key and of to_key that know some already, borrowed; NULL: none. */
+    struct evidence *sealed, *newest;
     /* Between two resources, where no statement is under way; NULL: nothing. */
     void (*between)(void *ctx);
     void *between_ctx;
