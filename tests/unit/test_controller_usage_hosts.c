@@ -47,6 +47,8 @@ static void test_usage__an_answer_reads_little_of_a_host_that_told_nothing_new(v
     struct world *world = *state;
     struct sim_agent *hosts[HOSTS];
     int alone[ARRAY_SIZE(paths)];
+    sqlite3_auto_extension((void (*)(void))watch_connection);
+    world_restart(world);
     for (int i = 0; i < HOSTS; i++) {
         char name[16];
         snprintf(name, sizeof(name), "h%d", i);
@@ -62,6 +64,7 @@ static void test_usage__an_answer_reads_little_of_a_host_that_told_nothing_new(v
     }
     for (int i = 0; i < HOSTS; i++)
         sim_free(hosts[i]);
+    sqlite3_cancel_auto_extension((void (*)(void))watch_connection);
 }
 
 int main(void)
@@ -71,8 +74,5 @@ int main(void)
             test_usage__an_answer_reads_little_of_a_host_that_told_nothing_new, world_setup,
             world_teardown),
     };
-    sqlite3_auto_extension((void (*)(void))watch_connection);
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    sqlite3_reset_auto_extension();
-    return rc;
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
