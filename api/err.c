@@ -116,12 +116,14 @@ int err_field(struct err *err, const char *field, const char *format, ...)
 int err_errno(struct err *err, const char *format, ...)
 {
     char reason[128];
+    /* There will be descriptors again: whoever waits finds them. */
+    enum err_code code = errno == EMFILE || errno == ENFILE ? ERR_UNAVAILABLE : ERR_INTERNAL;
     const char *known = strerror_r(errno, reason, sizeof(reason));
     va_list args;
     va_start(args, format);
     autofree char *text = xvasprintf(format, args);
     va_end(args);
-    return err_set(err, ERR_INTERNAL, "%s: %s", text, known);
+    return err_set(err, code, "%s: %s", text, known);
 }
 
 int err_context(struct err *err, const char *format, ...)

@@ -43,6 +43,11 @@ enum {
     LIMIT_PRICES = 100 * 1000, /* also those that ended: whoever rates reads all, 10 MiB */
     LIMIT_PRICE_MINIMUM_SECONDS = 24 * 3600,
 
+    /* Reads. */
+    WAL_LIMIT_MIB = 256,           /* of the database's log, unless set */
+    LIMIT_LANE_READS = 256,        /* of one project, or one token without one, that wait */
+    LIMIT_READ_STEPS = 1000000000, /* of SQLite's machine in one go: ten seconds and more */
+
     /* Lists and waits. */
     LIMIT_PAGE = 1000,
     LIMIT_PAGE_DEFAULT = 100,

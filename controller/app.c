@@ -12,9 +12,12 @@
 #include "api/log.h"
 #include "api/mem.h"
 #include "controller/db.h"
+#include "controller/descriptors.h"
 #include "controller/feed.h"
+#include "controller/flights.h"
 #include "controller/handlers.h"
 #include "controller/ledger_months.h"
+#include "controller/ledger_views.h"
 #include "controller/metrics.h"
 #include "controller/parts.h"
 #include "controller/pool.h"
@@ -28,7 +31,29 @@
 #include "controller/watch.h"
 #include "controller/writer.h"
 
-enum { POOL_THREADS = 3, DRAIN_MS = 5000 };
+enum { DRAIN_MS = 5000 };
+
+/* Who reads waits for others of his kind only: lists for lists, which are short, the ledger for
+ * the ledger, and agents for nobody but agents. In each, one project leaves a thread to the
+ * others. */
+static const struct pool_settings file_work = {.at_once = 3, .name = "files"};
+static const struct pool_settings list_reads = {
+    .at_once = 2, .lane_at_once = 1, .lane_waiting = LIMIT_LANE_READS, .name = "reads"};
+static const struct pool_settings ledger_reads = {.at_once = 2,
+                                                  .lane_at_once = 1,
+                                                  .paused = 3,
+                                                  .lane_waiting = LIMIT_LANE_READS,
+                                                  .name = "ledger-reads"};
+static const struct pool_settings node_reads = {
+    .at_once = 2, .lane_at_once = 1, .name = "node-reads"};
+
+/* The pools', those of both listeners, and one each that starts and stops, wakes watchers, looks
+ * after deadlines and writes. */
+static size_t reading_threads(const struct app *app)
+{
+    return file_work.at_once + list_reads.at_once + ledger_reads.at_once + ledger_reads.paused +
+           node_reads.at_once + 2 * (size_t)app->settings.http_threads + 4;
+}
 
 void settings_release(struct settings *settings)
 {
@@ -70,13 +95,16 @@ static int open_data(struct app *app, struct err *err)
 
 static int start_core(struct app *app, struct err *err)
 {
-    app->readers = readers_new(app->db_path);
+    app->readers = readers_new(app->db_path, reading_threads(app), err);
+    if (!app->readers)
+        return -1;
     app->metrics = metrics_new();
     app->health = health_new();
     app->tokens = tokens_new();
     app->watch = watch_new();
     app->hosts = hosts_new();
     app->vouchers = vouchers_new();
+    app->views = ledger_views_new();
     app->months = ledger_months_new();
     app->kept = usage_kept_new();
     app->feed = feed_new();
@@ -91,12 +119,17 @@ static int start_core(struct app *app, struct err *err)
         .hooks = &hosts_hooks,
         .event_keep = app->settings.event_keep,
         .audit_keep_ms = app->settings.audit_keep_ms,
-        .release_readers = readers_release,
-        .release_ctx = app->readers,
+        .wal_limit = app->settings.wal_limit_mib << 20,
+        .readers = app->readers,
+        .readers_hooks = &readers_hooks,
     };
     if (writer_start(&settings, &app->writer, err) != 0)
         return -1;
-    app->pool = pool_new(POOL_THREADS);
+    app->flights = flights_new();
+    app->pool = pool_new(&file_work);
+    app->reads = pool_new(&list_reads);
+    app->ledger_reads = pool_new(&ledger_reads);
+    app->node_reads = pool_new(&node_reads);
     return 0;
 }
 
@@ -105,12 +138,13 @@ static const char *none_if_empty(const char *text)
     return text && *text ? text : NULL;
 }
 
-static int start_http(struct app *app, struct err *err)
+static int start_http(struct app *app, unsigned connections, struct err *err)
 {
     struct http_settings settings = {
         .listen = none_if_empty(app->settings.listen),
         .unix_path = none_if_empty(app->settings.unix_socket),
         .threads = (unsigned)app->settings.http_threads,
+        .max_connections = connections,
     };
     struct http_handlers handlers = dispatch_handlers;
     handlers.ctx = app;
@@ -121,6 +155,7 @@ static int start_http(struct app *app, struct err *err)
  * passes through the writer. */
 static int start(struct app *app, struct err *err)
 {
+    unsigned connections = descriptors_raise(reading_threads(app));
     if (open_data(app, err) != 0 || start_core(app, err) != 0 || bootstrap(app, err) != 0 ||
         price_start(app, err) != 0 || tokens_load(app->tokens, app_reader(app), err) != 0 ||
         image_start(app, err) != 0 || usage_start(app, err) != 0)
@@ -128,7 +163,7 @@ static int start(struct app *app, struct err *err)
     app->console = console_new(app);
     if (reconcile_start(app, &app->reconcile, err) != 0)
         return -1;
-    return start_http(app, err);
+    return start_http(app, connections, err);
 }
 
 int app_start(struct settings *settings, struct app **ret_app, struct err *err)
@@ -156,6 +191,23 @@ static void drain(struct app *app)
         poll(NULL, 0, 5);
 }
 
+static void stop_pools(struct app *app)
+{
+    pool_stop(app->reads);
+    pool_stop(app->ledger_reads);
+    pool_stop(app->node_reads);
+    pool_stop(app->pool);
+}
+
+static void free_pools(struct app *app)
+{
+    pool_free(app->reads);
+    pool_free(app->ledger_reads);
+    pool_free(app->node_reads);
+    pool_free(app->pool);
+    flights_free(app->flights);
+}
+
 void app_stop(struct app *app)
 {
     if (!app)
@@ -170,10 +222,10 @@ void app_stop(struct app *app)
     watch_stop(app->watch);
     if (app->http) {
         drain(app);
-        pool_stop(app->pool);
+        stop_pools(app);
         http_server_stop(app->http);
     }
-    pool_free(app->pool);
+    free_pools(app);
     if (app->http)
         usage_stop(app);
     /* The last connection to close tidies the WAL away: the writer's. */
@@ -188,6 +240,7 @@ void app_stop(struct app *app)
     hosts_free(app->hosts);
     usage_kept_free(app->kept);
     ledger_months_free(app->months);
+    ledger_views_free(app->views);
     vouchers_free(app->vouchers);
     watch_free(app->watch);
     tokens_free(app->tokens);

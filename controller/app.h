@@ -17,12 +17,14 @@ struct http_server;
 struct metrics;
 struct health;
 struct pool;
+struct flights;
 struct feed;
 struct shares;
 struct reconcile;
 struct console;
 struct vouchers;
 struct ledger_months;
+struct ledger_views;
 struct usage_kept;
 
 struct settings {
@@ -35,6 +37,7 @@ struct settings {
     int64_t event_keep;           /* revisions kept for watchers */
     int64_t seal_delay_ms;        /* an hour is sealed this long after its end; 0: never */
     int64_t audit_keep_ms;        /* age to which the audit is kept; 0: for ever */
+    int64_t wal_limit_mib;        /* of the database's log; 0: WAL_LIMIT_MIB */
     char *network_cidr;           /* of the network made at first start */
     char *currency;               /* of all prices; NULL: EUR */
     int log_level;
@@ -51,10 +54,15 @@ struct app {
     struct watch *watch;
     struct hosts *hosts;          /* the writer's; nobody else touches it */
     struct vouchers *vouchers;    /* which hosts vouch for what now */
+    struct ledger_views *views;   /* what is known of hosts' lines of time */
     struct ledger_months *months; /* sealed months in memory */
     struct usage_kept *kept;      /* sums of usage whose next page may be asked for */
     struct writer *writer;
-    struct pool *pool;           /* threads for file work and long reads */
+    struct pool *pool;           /* threads for file work */
+    struct pool *reads;          /* people's lists */
+    struct pool *ledger_reads;   /* what goes through the ledger, and may take long */
+    struct pool *node_reads;     /* agents' pages */
+    struct flights *flights;     /* equal reads that wait, answered together */
     struct reconcile *reconcile; /* deadlines, leases */
     struct console *console;     /* console requests that wait for an agent */
     struct feed *feed;           /* rendered pages of events, shared by equal watchers */
@@ -72,8 +80,7 @@ struct app {
 int app_start(struct settings *settings, struct app **ret_app, struct err *err);
 /* Answers what waits, commits what is queued, and frees. */
 void app_stop(struct app *app);
-/* This thread's reader connection, made at its first use; a database that can no longer be
- * opened ends the process. */
+/* This thread's reader connection: one of those that were opened at the start. */
 struct db *app_reader(struct app *app);
 /* The revision that everything read from now on shows at least: to be taken before reading,
  * given to clients to watch from, and waited behind. Within a snapshot (readers.h) that of

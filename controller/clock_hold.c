@@ -35,6 +35,12 @@ int clock_hold_find(struct db *db, int64_t node_key, const char *boot_id,
     return read_row(stmt, ret_hold, err);
 }
 
+int clock_hold_any(struct db *db, struct err *err)
+{
+    auto_stmt struct stmt *stmt = db_stmt(db, "SELECT 1 FROM clock_hold LIMIT 1");
+    return stmt_step(stmt, err);
+}
+
 int clock_hold_oldest(struct db *db, struct clock_hold *ret_hold, struct err *err)
 {
     auto_stmt struct stmt *stmt =

@@ -33,6 +33,8 @@ struct clock_hold {
 /* Of one boot: 1; 0, all zeroes: there is none; -1. */
 int clock_hold_find(struct db *db, int64_t node_key, const char *boot_id,
                     struct clock_hold *ret_hold, struct err *err);
+/* Whether there is any, open or not: 1, 0, -1. */
+int clock_hold_any(struct db *db, struct err *err);
 /* The open one that was found first, of all machines or of one: 1, 0, -1. */
 int clock_hold_oldest(struct db *db, struct clock_hold *ret_hold, struct err *err);
 int clock_hold_oldest_of(struct db *db, int64_t node_key, struct clock_hold *ret_hold,

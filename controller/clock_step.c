@@ -80,11 +80,11 @@ static int was_away(struct vouchers *v, struct db *db, struct clock_hold *found,
 }
 
 /* 1: it is off, and not noted yet. */
-static int look(struct vouchers *v, struct db *db, const struct clock_steps *steps,
+static int look(struct vouchers *v, struct db *db, bool any_known, const struct clock_steps *steps,
                 struct clock_hold *ret_found, struct err *err)
 {
-    struct clock_hold known;
-    if (clock_hold_find(db, steps->node_key, steps->boot_id, &known, err) < 0)
+    struct clock_hold known = {0};
+    if (any_known && clock_hold_find(db, steps->node_key, steps->boot_id, &known, err) < 0)
         return -1;
     if (known.open)
         return 0;
@@ -105,11 +105,14 @@ static int look_at_all(struct vouchers *v, struct db *db, struct evidence *evide
     struct clock_hold found;
     size_t count;
     autofree struct voucher *all = vouchers_all(v, &count);
+    int any_known = clock_hold_any(db, err);
+    if (any_known < 0)
+        return -1;
     clock_steps_own(v, &steps);
     for (size_t i = 0; i <= count; i++) {
         if (i > 0 && clock_steps_of(v, evidence, &all[i - 1], &steps, err) != 0)
             return -1;
-        int rc = look(v, db, &steps, &found, err);
+        int rc = look(v, db, any_known, &steps, &found, err);
         if (rc < 0 || (rc > 0 && fn(ctx, &found, err) != 0))
             return -1;
     }

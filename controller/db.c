@@ -2,6 +2,7 @@
  * SQLite's API; what the rows mean is the store's business. */
 #include "controller/db.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 #include "api/err.h"
@@ -45,6 +46,15 @@ int db_fail(struct db *db, int rc, struct err *err)
     case SQLITE_FULL:
         return err_set(err, ERR_STORAGE_FULL,
                        "the disk that holds the database is full; delete something");
+    case SQLITE_INTERRUPT:
+        if (db->stop)
+            return err_set(err, (enum err_code)db->stop->code, "%s", db->stop->why);
+        return err_set(err, ERR_INTERNAL, "database: a statement was interrupted");
+    case SQLITE_CANTOPEN:
+        if (sqlite3_system_errno(db->raw) == EMFILE || sqlite3_system_errno(db->raw) == ENFILE)
+            return err_set(err, ERR_UNAVAILABLE,
+                           "the controller has no file descriptors left; try again soon");
+        return err_set(err, ERR_INTERNAL, "database: %s (%d)", sqlite3_errmsg(db->raw), rc);
     default:
         return err_set(err, ERR_INTERNAL, "database: %s (%d)", sqlite3_errmsg(db->raw), rc);
     }
@@ -60,15 +70,18 @@ static int remember_wal_pages(void *ctx, sqlite3 *raw, const char *name, int pag
 {
     (void)raw;
     (void)name;
-    ((struct db *)ctx)->wal_pages = pages;
+    struct db *db = ctx;
+    db->wal_pages = db->wal_frames = pages;
     return SQLITE_OK;
 }
+
+enum { BUSY_MS = 10000, FRAME_BYTES = 4096 + 24 };
 
 /* No temp_store here: it would overrule what configure() says of savepoints. Checkpoints are
  * asked for by name. */
 static int prepare_writer(struct db *db, struct err *err)
 {
-    sqlite3_busy_timeout(db->raw, 10000);
+    sqlite3_busy_timeout(db->raw, BUSY_MS);
     if (exec(db,
              "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
              "PRAGMA trusted_schema=OFF; PRAGMA cache_size=-8000;"
@@ -271,7 +284,61 @@ int db_checkpoint(struct db *db, struct err *err)
     return 0;
 }
 
+/* ---- the WAL begins anew ---- */
+
+struct patience {
+    bool (*go_on)(void *ctx);
+    void *ctx;
+};
+
+static int ask_patience(void *ctx, int times)
+{
+    const struct patience *patience = ctx;
+    (void)times;
+    return patience->go_on(patience->ctx);
+}
+
+int db_wal_restart(struct db *db, bool (*go_on)(void *ctx), void *ctx, struct err *err)
+{
+    if (FAILPOINT("db.checkpoint", err) != 0)
+        return -1;
+    struct patience patience = {go_on, ctx};
+    int pages = -1, moved = -1;
+    sqlite3_busy_handler(db->raw, ask_patience, &patience);
+    int rc = sqlite3_wal_checkpoint_v2(db->raw, NULL, SQLITE_CHECKPOINT_RESTART, &pages, &moved);
+    sqlite3_busy_timeout(db->raw, BUSY_MS);
+    if (pages >= 0 && moved >= 0)
+        db->wal_pages = pages - moved;
+    if ((rc & 0xff) == SQLITE_BUSY)
+        return 0;
+    if (rc != SQLITE_OK)
+        return db_fail(db, rc, err);
+    db->wal_pages = db->wal_frames = 0;
+    return 1;
+}
+
 int db_wal_pages(const struct db *db)
 {
     return db->wal_pages;
+}
+
+int64_t db_wal_bytes(const struct db *db)
+{
+    return (int64_t)db->wal_frames * FRAME_BYTES;
+}
+
+/* ---- how long a read may go on ---- */
+
+static int ask_work(void *ctx)
+{
+    struct db *db = ctx;
+    db->stop = db->on_work(db->on_work_ctx, true);
+    return db->stop != NULL;
+}
+
+void db_watch_work(struct db *db, db_on_work *ask, void *ctx)
+{
+    db->on_work = ask;
+    db->on_work_ctx = ctx;
+    sqlite3_progress_handler(db->raw, DB_WORK_STEPS, ask_work, db);
 }

@@ -64,8 +64,25 @@ int db_release(struct db *db, struct err *err);
 int db_rollback_to(struct db *db, struct err *err);
 bool db_in_transaction(struct db *db);
 int db_checkpoint(struct db *db, struct err *err);
-/* Pages in the WAL after the last commit. No checkpoint comes by itself: the writer does
- * it behind the answers, not in front of them. */
+/* Moves all of the WAL, and has it begin anew. As long as readers are in the way `go_on` is
+ * asked: false gives up. 1: it begins anew; 0: given up; -1. */
+int db_wal_restart(struct db *db, bool (*go_on)(void *ctx), void *ctx, struct err *err);
+/* Pages in the WAL after the last commit that are yet to be moved. No checkpoint comes by
+ * itself: the writer does it behind the answers, not in front of them. */
 int db_wal_pages(const struct db *db);
+/* Bytes of the WAL that are taken, moved or not: it begins anew when nobody reads from it. */
+int64_t db_wal_bytes(const struct db *db);
+
+/* ---- for readers: how long a read may go on ---- */
+
+enum { DB_WORK_STEPS = 10000 }; /* of SQLite's machine */
+struct db_stop {
+    int code; /* enum err_code */
+    const char *why;
+};
+/* Asked ahead of each row, and (`worked`) after DB_WORK_STEPS more steps of a statement; what it
+ * gives ends the statement with that error. NULL: go on. */
+typedef const struct db_stop *db_on_work(void *ctx, bool worked);
+void db_watch_work(struct db *db, db_on_work *ask, void *ctx);
 
 #endif

@@ -20,8 +20,12 @@ struct stmt {
 struct db {
     sqlite3 *raw;
     struct stmt *buckets[DB_BUCKETS];
-    int wal_pages;
-    int reads; /* open db_read_begin()s, one within another */
+    int wal_pages;  /* yet to be moved */
+    int wal_frames; /* that are taken */
+    db_on_work *on_work;
+    void *on_work_ctx;
+    const struct db_stop *stop; /* why a statement was ended */
+    int reads;                  /* open db_read_begin()s, one within another */
 };
 
 /* Fills `err` from the connection's last error. Returns -1. */

@@ -109,6 +109,9 @@ void stmt_bind(struct stmt *stmt, const char *types, ...)
 
 int stmt_step(struct stmt *stmt, struct err *err)
 {
+    struct db *db = stmt->db;
+    if (db->on_work && (db->stop = db->on_work(db->on_work_ctx, false)) != NULL)
+        return db_fail(db, SQLITE_INTERRUPT, err);
     int rc = sqlite3_step(stmt->raw);
     if (rc == SQLITE_ROW)
         return 1;

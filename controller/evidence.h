@@ -96,6 +96,13 @@ struct evidence *evidence_after(struct evidence *before, int64_t observation_key
  * anything has come of since it must have been asked before. */
 void evidence_settle(struct evidence *evidence);
 
+/* The same view as of a later row, read by another connection; takes `kept` over. NULL: -1. */
+struct evidence *evidence_go_on(struct evidence *kept, struct db *db, int64_t observation_key,
+                                struct err *err);
+int64_t evidence_key(const struct evidence *evidence);
+/* Lines and order are known from a view of the same row, which must outlive this one. */
+void evidence_lines_from(struct evidence *evidence, struct evidence *lines);
+
 /* Its line and when it vouched. Borrowed; NULL on failure. */
 const struct boot *evidence_boot(struct evidence *evidence, int64_t node_key, const char *boot_id,
                                  struct err *err);

@@ -93,6 +93,48 @@ void evidence_settle(struct evidence *e)
     evidence_free(before);
 }
 
+/* Of boots that this view knows and that have told something since. */
+static int ask_news(struct evidence *e, struct err *err)
+{
+    auto_stmt struct stmt *stmt =
+        db_stmt(e->db, "SELECT DISTINCT node_key, boot_id FROM observation WHERE key > ?"
+                       " AND key <= ?");
+    stmt_bind(stmt, "ii", e->before->observation_key, e->observation_key);
+    int rc;
+    while ((rc = stmt_step(stmt, err)) == 1) {
+        if (find(e->before, stmt_i64(stmt, 0), stmt_text(stmt, 1)) &&
+            !evidence_boot(e, stmt_i64(stmt, 0), stmt_text(stmt, 1), err))
+            return -1;
+    }
+    return rc;
+}
+
+struct evidence *evidence_go_on(struct evidence *kept, struct db *db, int64_t observation_key,
+                                struct err *err)
+{
+    kept->db = db;
+    if (kept->observation_key == observation_key)
+        return kept;
+    struct evidence *e = evidence_after(kept, observation_key, 0, 0, NULL, NULL);
+    if (ask_news(e, err) != 0) {
+        evidence_free(kept);
+        evidence_free(e);
+        return NULL;
+    }
+    evidence_settle(e);
+    return e;
+}
+
+int64_t evidence_key(const struct evidence *evidence)
+{
+    return evidence->observation_key;
+}
+
+void evidence_lines_from(struct evidence *evidence, struct evidence *lines)
+{
+    evidence->lines = lines;
+}
+
 /* ---- lines and order ---- */
 
 /* What an operator said last, else wall minus boottime of the earliest fact. Of equal ones any
@@ -139,6 +181,18 @@ static int read_order(const struct evidence *e, struct boot *boot, struct err *e
     int rc = stmt_step(stmt, err);
     boot->order = rc == 1 ? stmt_i64(stmt, 0) : 0;
     return rc;
+}
+
+static int read_place(const struct evidence *e, struct boot *boot, struct err *err)
+{
+    if (!e->lines)
+        return read_line(e, boot, err) < 0 || read_order(e, boot, err) < 0 ? -1 : 0;
+    const struct boot *known = evidence_boot(e->lines, boot->node_key, boot->boot_id, err);
+    if (!known)
+        return -1;
+    boot->line_ms = known->line_ms;
+    boot->order = known->order;
+    return 0;
 }
 
 /* ---- when it vouched ---- */
@@ -212,7 +266,7 @@ static int read_boot(const struct evidence *e, struct known_boot *known, struct 
     const struct boot *was = NULL;
     if (e->before && !(was = evidence_boot(e->before, boot->node_key, boot->boot_id, err)))
         return -1;
-    if (read_line(e, boot, err) < 0 || read_order(e, boot, err) < 0)
+    if (read_place(e, boot, err) != 0)
         return -1;
     bool known_before = was && (was->line_ms || was->order);
     known->moved = known_before && (was->line_ms != boot->line_ms || was->order != boot->order);

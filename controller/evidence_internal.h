@@ -16,6 +16,7 @@ enum { EVIDENCE_BUCKETS = 4096 };
 struct evidence {
     struct db *db;
     struct evidence *before; /* the view that this one goes on from; NULL: none */
+    struct evidence *lines;  /* one of the same row that knows lines and order; NULL: none */
     int64_t observation_key, until_ms;
     int64_t news_key; /* rows before it speak of time before until_ms */
     boot_vouches *vouches;

@@ -12,6 +12,7 @@
 #include "controller/node.h"
 #include "controller/node_desired.h"
 #include "controller/pool.h"
+#include "controller/readers.h"
 #include "controller/reconcile.h"
 #include "controller/vouch.h"
 #include "controller/watch.h"
@@ -130,16 +131,19 @@ static void look(struct request *r)
 
 static void look_on_pool(void *ctx)
 {
+    app_snapshot_begin_long();
     look(ctx);
+    app_snapshot_end();
 }
 
-/* On the waker's thread, which must not read long pages. */
+/* On the waker's thread, which must not read long pages. Agents have readers of their own: what
+ * people ask for delays no host. */
 static void look_again(void *ctx, bool expired)
 {
     struct request *r = ctx;
     struct asking *asking = r->input;
     asking->expired = expired;
-    if (pool_submit(r->app->pool, look_on_pool, r))
+    if (pool_submit_lane(r->app->node_reads, asking->ask.node_key, look_on_pool, r) == POOL_TAKEN)
         return;
     struct err auto_err err = {0};
     err_set(&err, ERR_UNAVAILABLE, "too much waits to be read; ask again");

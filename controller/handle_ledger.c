@@ -18,7 +18,7 @@ static const char *const no_params[] = {NULL};
 
 /* ---- verify ---- */
 
-enum { VERIFY_MS = 2000 }; /* no read transaction lasts much longer */
+enum { VERIFY_MS = 1000 }; /* no read transaction lasts much longer */
 
 struct usage_verify {
     char *after;
@@ -63,7 +63,7 @@ void handle_usage_verify(struct request *r)
     if (request_only(r, no_params, &err) != 0)
         request_fail(r, &err);
     else if (request_decode(r, &usage_verify_wire) == 0)
-        request_pool(r, verify);
+        request_ledger(r, verify);
 }
 
 /* ---- confirm ---- */

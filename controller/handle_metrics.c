@@ -1,8 +1,10 @@
 /* /metrics: Prometheus text. States are counted from rows when somebody asks. */
 #include "controller/app.h"
+#include "controller/flights.h"
 #include "controller/handlers.h"
 #include "controller/ledger.h"
 #include "controller/metrics.h"
+#include "controller/pool.h"
 #include "controller/shares.h"
 #include "controller/store_metrics.h"
 #include "controller/usage_held.h"
@@ -30,6 +32,21 @@ static int print_usage(struct db *db, struct request *r, struct err *err)
     return 0;
 }
 
+static void print_reads(struct app *app, struct buf *out)
+{
+    buf_printf(out,
+               "# HELP minicloud_reads_waiting Reads that wait for a thread.\n"
+               "# TYPE minicloud_reads_waiting gauge\n"
+               "minicloud_reads_waiting{of=\"lists\"} %zu\n"
+               "minicloud_reads_waiting{of=\"ledger\"} %zu\n"
+               "minicloud_reads_waiting{of=\"nodes\"} %zu\n"
+               "# HELP minicloud_reads_shared_total Reads that were answered along with an equal"
+               " one.\n"
+               "# TYPE minicloud_reads_shared_total counter\nminicloud_reads_shared_total %zu\n",
+               pool_waiting(app->reads), pool_waiting(app->ledger_reads),
+               pool_waiting(app->node_reads), flights_shared(app->flights));
+}
+
 static int print(struct db *db, struct request *r, struct err *err)
 {
     struct writer_stats stats;
@@ -47,6 +64,7 @@ static int print(struct db *db, struct request *r, struct err *err)
                "# TYPE minicloud_revision counter\nminicloud_revision %lld\n",
                watch_count(r->app->watch), (long long)watch_revision(r->app->watch));
     shares_print(r->app->shares, out);
+    print_reads(r->app, out);
     if (metrics_print_rows(db, out, err) != 0 || print_usage(db, r, err) != 0)
         return -1;
     r->status = 200;

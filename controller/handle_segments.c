@@ -183,5 +183,5 @@ static int show_on_pool(struct db *db, struct request *r, struct err *err)
 
 void handle_instance_usage(struct request *r)
 {
-    request_pool(r, show_on_pool);
+    request_ledger(r, show_on_pool);
 }

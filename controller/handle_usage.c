@@ -200,7 +200,7 @@ void handle_usage_list(struct request *r)
     else if (csv)
         usage_file_answer(r, write_csv, "text/csv; charset=utf-8", "usage.csv");
     else
-        request_pool(r, read_page);
+        request_ledger(r, read_page);
 }
 
 /* ---- seals ---- */
@@ -245,5 +245,5 @@ static int read_seals(struct db *db, struct request *r, struct err *err)
 
 void handle_usage_seals(struct request *r)
 {
-    request_pool(r, read_seals);
+    request_ledger(r, read_seals);
 }

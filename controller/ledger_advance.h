@@ -52,7 +52,12 @@ struct step {
     /* Evidence from here on was not told in full: it is new, or spoke of time behind from_ms. */
     int64_t news_key;
     int64_t to_key, to_ms;
-    int64_t project_key;   /* whose resources alone are looked at; 0: all */
+    int64_t project_key; /* whose resources alone are looked at; 0: all */
+    /* Views of from_key and of to_key that know some already, borrowed; NULL: none. */
+    struct evidence *sealed, *newest;
+    /* Between two resources, where no statement is under way; NULL: nothing. */
+    void (*between)(void *ctx);
+    void *between_ctx;
     boot_vouches *vouches; /* for moments that no row speaks of yet; NULL: none */
     void *ctx;
     /* What the step before knew of the boots, so that one step after the other need not ask again:

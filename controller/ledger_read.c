@@ -12,6 +12,7 @@
 #include "controller/ledger.h"
 #include "controller/ledger_advance.h"
 #include "controller/ledger_months.h"
+#include "controller/ledger_views.h"
 #include "controller/readers.h"
 #include "controller/store_segment.h"
 #include "controller/vouch.h"
@@ -55,18 +56,20 @@ static void note_vouched(struct vouchers *vouchers, const struct voucher *all,
     moment->vouched = vouch_sets_put(vouchers_sets(vouchers), vouched, n, moment->until_ms);
 }
 
-static int hear_all(struct vouchers *vouchers, const struct voucher *all, size_t count,
-                    struct db *db, struct ledger_moment *moment, struct err *err)
+static int hear_all(struct app *app, const struct voucher *all, size_t count, struct db *db,
+                    struct ledger_moment *moment, struct err *err)
 {
+    struct vouchers *vouchers = app->vouchers;
     autofree struct word *words = xcalloc(count + 1, sizeof(*words));
-    struct evidence *evidence = evidence_at(db, moment->observation_key, 0, NULL, NULL);
-    int rc = 0;
+    struct evidence *evidence =
+        ledger_views_take(app->views, VIEW_NEWEST, db, moment->observation_key, err);
+    int rc = evidence ? 0 : -1;
     for (size_t i = 0; i < count && rc == 0; i++) {
         rc = word_of(vouchers, evidence, &all[i], &words[i], err);
         if (words[i].counts && words[i].until_ms < moment->until_ms)
             moment->until_ms = words[i].until_ms;
     }
-    evidence_free(evidence);
+    ledger_views_give(app->views, VIEW_NEWEST, evidence);
     if (moment->until_ms < moment->sealed_ms)
         moment->until_ms = moment->sealed_ms;
     note_vouched(vouchers, all, words, count, moment);
@@ -90,7 +93,7 @@ int ledger_now(struct app *app, struct ledger_moment *ret_moment, struct err *er
         return -1;
     ret_moment->seal_key = seal.key;
     ret_moment->sealed_ms = seal.until_ms;
-    return hear_all(app->vouchers, all, count, db, ret_moment, err);
+    return hear_all(app, all, count, db, ret_moment, err);
 }
 
 static const struct vouch_set *set_of(struct app *app, const struct ledger_moment *moment,
@@ -200,6 +203,28 @@ static bool vouches(void *ctx, int64_t node_key, const char *boot_id)
     return vouch_set_has(ctx, node_key, boot_id);
 }
 
+/* All that is read is bound to the moment: a newer state says the same of it. */
+static void let_others(void *ctx)
+{
+    app_snapshot_step(ctx);
+}
+
+/* Where a resource's evidence is news, with what other answers know of its hosts. */
+static int advance_from(struct app *app, struct db *db, const struct seal *seal, struct step *step,
+                        struct changes *changes, struct err *err)
+{
+    struct db_books at = {db, seal->key};
+    struct books books = books_of_db(&at);
+    int64_t news_key;
+    step->sealed = ledger_views_take(app->views, VIEW_SEALED, db, step->from_key, err);
+    if (step->sealed)
+        step->newest = ledger_views_take(app->views, VIEW_NEWEST, db, step->to_key, err);
+    int rc = step->newest ? ledger_advance(db, &books, step, changes, &news_key, err) : -1;
+    ledger_views_give(app->views, VIEW_SEALED, step->sealed);
+    ledger_views_give(app->views, VIEW_NEWEST, step->newest);
+    return rc;
+}
+
 static int advance(struct app *app, struct db *db, const struct ledger_moment *moment,
                    int64_t project_key, struct changes *changes, struct err *err)
 {
@@ -211,18 +236,17 @@ static int advance(struct app *app, struct db *db, const struct ledger_moment *m
     const struct vouch_set *set = set_of(app, moment, err);
     if (!set)
         return -1;
-    struct db_books at = {db, seal.key};
-    struct books books = books_of_db(&at);
-    int64_t news_key;
     struct step step = {.from_key = seal.observation_key,
                         .news_key = seal.news_key,
                         .from_ms = seal.until_ms,
                         .to_key = moment->observation_key,
                         .to_ms = moment->until_ms,
                         .project_key = project_key,
+                        .between = let_others,
+                        .between_ctx = app,
                         .vouches = vouches,
                         .ctx = (void *)(uintptr_t)set};
-    int rc = ledger_advance(db, &books, &step, changes, &news_key, err);
+    int rc = advance_from(app, db, &seal, &step, changes, err);
     vouch_set_unref(set);
     return rc;
 }
@@ -239,6 +263,7 @@ static int read_rows(struct app *app, struct db *db, struct reading *r, struct e
     int rc = 0;
     for (int64_t at = month_floor(part.from_ms); at < r->filter->to_ms && rc >= 0;
          at = month_next(at)) {
+        app_snapshot_step(app);
         rc = ledger_months_read(app->months, db, moment, at, part.project_key, load, read_sealed, r,
                                 err);
         if (rc != 0)

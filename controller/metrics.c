@@ -188,6 +188,16 @@ void metrics_print_writer(const struct writer_stats *stats, struct buf *out)
                 stats->queue);
     print_value(out, "minicloud_storage_full", "gauge",
                 "1: the disk is full, only deletes are taken.", stats->full);
+    print_value(out, "minicloud_wal_bytes", "gauge", "Of the database's log that are in use.",
+                stats->wal_bytes);
+    print_value(out, "minicloud_wal_limit_bytes", "gauge", "What it may grow to (wal_limit).",
+                stats->wal_limit);
+    print_value(out, "minicloud_wal_turns_total", "counter",
+                "Times that long reads were asked to let go of the log.", stats->wal_turns);
+    print_value(out, "minicloud_wal_turns_missed_total", "counter",
+                "Those in which one did not in time.", stats->wal_turns_missed);
+    print_value(out, "minicloud_wal_reads_ended_total", "counter",
+                "Reads that were ended to keep the log below its limit.", stats->wal_cuts);
 }
 
 /* ---- connections ---- */

@@ -2,12 +2,12 @@
  * worked for it while its connection slept. */
 #include "controller/request.h"
 
+#include "api/limits.h"
 #include "api/log.h"
 #include "api/mem.h"
 #include "api/wire.h"
 #include "controller/app.h"
-#include "controller/pool.h"
-#include "controller/readers.h"
+#include "controller/flights.h"
 #include "controller/tokens.h"
 
 struct db *request_reader(struct request *r)
@@ -155,26 +155,27 @@ bool request_watch(struct request *r, enum watch_kind kind, int64_t key, int64_t
 
 /* ---- the pool ---- */
 
-static void pool_read(void *ctx)
-{
-    struct request *r = ctx;
-    auto_err struct err err = {0};
-    app_snapshot_begin();
-    int rc = r->read(request_reader(r), r, &err);
-    app_snapshot_end();
-    if (rc == 0)
-        request_reply(r);
-    else
-        request_fail(r, &err);
-}
-
 void request_pool(struct request *r, request_read *read)
 {
     r->read = read;
-    http_suspend(r->http);
-    if (pool_submit(r->app->pool, pool_read, r))
-        return;
+    flights_take(r->app->flights, r->app->reads, r);
+}
+
+void request_ledger(struct request *r, request_read *read)
+{
+    r->read = read;
+    flights_take(r->app->flights, r->app->ledger_reads, r);
+}
+
+void request_refuse_read(struct request *r, bool of_lane)
+{
     auto_err struct err err = {0};
-    err_set(&err, ERR_UNAVAILABLE, "too many long reads wait; try again");
+    if (of_lane)
+        err_set(&err, ERR_TOO_MANY_REQUESTS,
+                "%d long reads of this project or token wait already; ask again when they are"
+                " answered",
+                LIMIT_LANE_READS);
+    else
+        err_set(&err, ERR_UNAVAILABLE, "too many long reads wait; try again");
     request_fail(r, &err);
 }

@@ -4,7 +4,7 @@
  * bearer token, checks the role, parses nothing; the handler decodes, calls the domain
  * and answers. Three ways to run:
  *   reads under 1 ms   in the handler itself, with request_reader()
- *   longer reads       request_pool(): on a pool thread, connection suspended
+ *   longer reads       request_pool(), request_ledger(): on a pool thread, connection suspended
  *   writes             request_write(): on the writer, connection suspended; wraps the
  *                      Idempotency-Key, the audit row and the answer into the transaction */
 #ifndef MINICLOUD_CONTROLLER_REQUEST_H
@@ -73,6 +73,7 @@ struct request {
     struct share share;
     struct watch_sake sake;
     void (*left)(struct request *r);
+    struct request *follower; /* that gets the same answer (flights.h) */
 };
 
 enum route_flags {
@@ -112,6 +113,11 @@ extern const struct http_handlers dispatch_handlers;
 /* This thread's reader connection. */
 struct db *request_reader(struct request *r);
 void request_pool(struct request *r, request_read *read);
+/* The same for what goes through the ledger, which may take long: nobody waits behind it for a
+ * list. */
+void request_ledger(struct request *r, request_read *read);
+/* Too many reads wait: of all, or of this one's lane (pool.h). */
+void request_refuse_read(struct request *r, bool of_lane);
 void request_write(struct request *r, request_run *run);
 /* Whether the request's token is still good; for those that wait. ERR_UNAUTHENTICATED. */
 int request_alive(const struct request *r, struct err *err);

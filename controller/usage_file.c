@@ -10,6 +10,7 @@
 #include "api/failpoint.h"
 #include "api/mem.h"
 #include "controller/app.h"
+#include "controller/flights.h"
 #include "controller/pool.h"
 #include "controller/readers.h"
 #include "controller/request.h"
@@ -92,7 +93,7 @@ static int fill(struct job *job, struct usage_file *file, struct err *err)
     file->fd = open_file(job->r->app->settings.data_dir, err);
     if (file->fd < 0)
         return -1;
-    app_snapshot_begin();
+    app_snapshot_begin_long();
     int rc = job->write(job->r, file, err);
     app_snapshot_end();
     return rc == 0 ? write_out(file, err) : -1;
@@ -126,11 +127,10 @@ void usage_file_answer(struct request *r, usage_file_write *write, const char *c
     *job = (struct job){.r = r, .write = write, .content_type = content_type};
     job->disposition = xasprintf("attachment; filename=\"%s\"", name);
     http_suspend(r->http);
-    if (pool_submit(r->app->pool, run, job))
+    enum pool_answer answer = pool_submit_lane(r->app->ledger_reads, request_lane(r), run, job);
+    if (answer == POOL_TAKEN)
         return;
-    auto_err struct err err = {0};
-    err_set(&err, ERR_UNAVAILABLE, "too many long reads wait; try again");
-    request_fail(r, &err);
     free(job->disposition);
     free(job);
+    request_refuse_read(r, answer == POOL_LANE_FULL);
 }

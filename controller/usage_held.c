@@ -8,15 +8,18 @@
 #include "controller/clock_step.h"
 #include "controller/evidence.h"
 #include "controller/ledger.h"
+#include "controller/ledger_views.h"
 #include "controller/request.h"
 #include "controller/usage_names.h"
 
 static int read_held(struct request *r, struct db *db, const struct ledger_moment *moment,
                      struct clock_held *ret_held, struct err *err)
 {
-    struct evidence *evidence = evidence_at(db, moment->observation_key, 0, NULL, NULL);
-    int rc = clock_held(r->app->vouchers, db, evidence, ret_held, err);
-    evidence_free(evidence);
+    struct ledger_views *views = r->app->views;
+    struct evidence *evidence =
+        ledger_views_take(views, VIEW_NEWEST, db, moment->observation_key, err);
+    int rc = evidence ? clock_held(r->app->vouchers, db, evidence, ret_held, err) : -1;
+    ledger_views_give(views, VIEW_NEWEST, evidence);
     return rc;
 }
 

@@ -176,5 +176,5 @@ static int read_now(struct db *db, struct request *r, struct err *err)
 
 void handle_usage_now(struct request *r)
 {
-    request_pool(r, read_now);
+    request_ledger(r, read_now);
 }

@@ -324,8 +324,8 @@ int usage_query_rows(struct request *r, const struct usage_query *query, struct 
         if (part.periods_max < MANY_PERIODS)
             part.periods_max *= 2;
         skip = 0;
-        app_snapshot_end();
-        app_snapshot_begin();
+        app_snapshot_renew();
+        app_snapshot_step(r->app);
     }
     price_book_free(book);
     return rc;

@@ -1,11 +1,11 @@
-/* The writer's queue, its thread, and what it does between groups: checkpoints, retention,
- * the ballast. */
+/* The writer's queue, its thread, and what it does between groups: retention, the ballast. */
 #include "controller/writer.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 
 #include "api/clock.h"
+#include "api/limits.h"
 #include "api/log.h"
 #include "api/mem.h"
 #include "controller/ballast.h"
@@ -15,8 +15,7 @@
 #include "controller/writer_internal.h"
 
 enum {
-    CHECKPOINT_PAGES = 8000, /* 32 MiB of WAL: move it even when busy */
-    IDLE_MS = 2000,          /* quiet for so long: move what there is */
+    IDLE_MS = 2000, /* quiet for so long: move what there is of the WAL */
     PRUNE_MS = 600 * 1000,
     FILL_MS = 2000, /* how often a full disk is looked at again */
 };
@@ -55,15 +54,6 @@ bool writer_take_turn(struct writer *w, struct write_job *ret_job)
 }
 
 /* ---- between groups ---- */
-
-static void checkpoint(struct writer *w)
-{
-    auto_err struct err err = {0};
-    if (w->settings.release_readers)
-        w->settings.release_readers(w->settings.release_ctx);
-    if (db_checkpoint(w->db, &err) != 0)
-        log_warn("writer.checkpoint", "reason=\"%s\"", err.msg);
-}
 
 struct prune {
     struct writer *writer;
@@ -119,8 +109,7 @@ static void try_fill(struct writer *w, int64_t now_ms)
 static void between_groups(struct writer *w)
 {
     int64_t now_ms = clock_boottime_ms();
-    if (db_wal_pages(w->db) >= CHECKPOINT_PAGES)
-        checkpoint(w);
+    writer_tend_wal(w);
     if (w->full)
         try_fill(w, now_ms);
     if (prune_due(w, now_ms))
@@ -167,7 +156,7 @@ static void *writer_main(void *ctx)
         if (w->group_count > 0)
             writer_run_group(w);
         else if (!work && db_wal_pages(w->db) > 0)
-            checkpoint(w);
+            writer_checkpoint(w);
         between_groups(w);
     }
 }
@@ -231,6 +220,8 @@ int writer_start(const struct writer_settings *settings, struct writer **ret_wri
 {
     struct writer *w = xcalloc(1, sizeof(*w));
     w->settings = *settings;
+    if (!w->settings.wal_limit)
+        w->settings.wal_limit = (int64_t)WAL_LIMIT_MIB << 20;
     init_sync(w);
     if (writer_open(w, err) != 0) {
         writer_free(w);
@@ -259,7 +250,7 @@ void writer_stop(struct writer *w)
     pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->lock);
     pthread_join(w->thread, NULL);
-    checkpoint(w);
+    writer_checkpoint(w);
     writer_free(w);
 }
 

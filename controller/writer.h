@@ -11,6 +11,7 @@
 #define MINICLOUD_CONTROLLER_WRITER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "controller/watch.h"
@@ -60,6 +61,17 @@ struct hosts_hooks {
     void (*rollback)(struct hosts *hosts); /* the job's deltas are undone */
 };
 
+/* What is done with readers around a checkpoint. All on the writer's thread. */
+struct readers_hooks {
+    /* Ends idle readers' transactions, which would keep the WAL from being used again. */
+    void (*release)(void *readers);
+    /* Long reads that come wait from here on, and those at work let go when they can; until it
+     * is called with `false`. */
+    void (*turn)(void *readers, bool begins);
+    /* Ends what did not let go since, with an error. How many. */
+    size_t (*cut)(void *readers);
+};
+
 struct writer_settings {
     const char *db_path;      /* migrated already (store_open) */
     const char *ballast_path; /* NULL: none */
@@ -70,10 +82,9 @@ struct writer_settings {
     const struct hosts_hooks *hooks;
     int64_t event_keep;    /* revisions kept, 0: all */
     int64_t audit_keep_ms; /* age to which the audit is kept, 0: all */
-    /* Before a checkpoint, on the writer's thread: ends idle readers' transactions, which
-     * would keep the WAL from being used again. NULL: there are none. */
-    void (*release_readers)(void *ctx);
-    void *release_ctx;
+    int64_t wal_limit;     /* bytes of the WAL; 0: WAL_LIMIT_MIB */
+    void *readers;         /* NULL: none; else `readers_hooks` too */
+    const struct readers_hooks *readers_hooks;
 };
 
 /* Everything in `settings` is borrowed until writer_stop(). */
@@ -117,6 +128,9 @@ struct writer_stats {
     uint64_t group_buckets[8];   /* 1, 2, 4, ... 128 */
     uint64_t queue;
     bool full; /* the disk is full, the ballast is released */
+    uint64_t wal_bytes, wal_limit;
+    uint64_t wal_turns, wal_turns_missed; /* in which readers gave way, or did not */
+    uint64_t wal_cuts;                    /* reads that were ended for it */
 };
 void writer_stats(struct writer *writer, struct writer_stats *ret_stats);
 

@@ -1,5 +1,5 @@
 /* What the writer's files share: its queue and thread (writer.c), a group's transaction
- * (writer_group.c), and what a job can ask of it (writer_tx.c). */
+ * (writer_group.c), what a job can ask of it (writer_tx.c), and the WAL (writer_wal.c). */
 #ifndef MINICLOUD_CONTROLLER_WRITER_INTERNAL_H
 #define MINICLOUD_CONTROLLER_WRITER_INTERNAL_H
 
@@ -56,12 +56,18 @@ struct writer {
     int64_t start_ms, start_boot_ms; /* what `aged_ms` counts from: wall and CLOCK_BOOTTIME */
     int64_t pruned_revision;
     int64_t next_prune_ms, next_fill_ms;
+    int64_t wal_moved_at,
+        wal_turn_at; /* its size when that was tried last; 0: not since it began */
 };
 
 /* The next host's job, if it is its turn to come into the group. Takes the lock. */
 bool writer_take_turn(struct writer *w, struct write_job *ret_job);
 /* Runs w->group, and what of hosts comes into it, and tells each job how it ended. */
 void writer_run_group(struct writer *w);
+/* Moves what readers allow. */
+void writer_checkpoint(struct writer *w);
+/* After each group: moves the WAL, or has it begin anew, when it is time (writer_wal.c). */
+void writer_tend_wal(struct writer *w);
 /* Forgets what was to come after COMMIT, from the given marks on. */
 void writer_drop_after(struct writer *w, size_t mark);
 

@@ -36,6 +36,7 @@ struct world {
     struct cloud cloud; /* only what cloud_call() needs */
     char *join;
     int64_t operation_timeout_ms, node_lease_ms;
+    int64_t wal_limit_mib; /* 0: the default */
 };
 
 static char *world_secret(const struct world *world, const char *name)
@@ -59,6 +60,7 @@ static void world_open(struct world *world)
         .operation_timeout_ms = world->operation_timeout_ms,
         .node_lease_ms = world->node_lease_ms,
         .event_keep = 100000,
+        .wal_limit_mib = world->wal_limit_mib,
         .network_cidr = xstrdup("10.77.0.0/24"),
     };
     if (app_start(&settings, &world->app, &err) != 0)

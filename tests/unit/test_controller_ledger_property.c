@@ -6,6 +6,7 @@
 #include "controller/app.h"
 #include "controller/ledger.h"
 #include "controller/ledger_months.h"
+#include "controller/ledger_views.h"
 #include "controller/vouch.h"
 #include "controller/vouch_set.h"
 #include "tests/unit/ledger_life.h"
@@ -77,6 +78,7 @@ struct bill {
     char *path;
     struct db *db;
     struct ledger_months *months; /* as the controller keeps them */
+    struct ledger_views *views;   /* likewise */
     struct tx tx;
     int64_t until;        /* of the last seal of all */
     struct segments all;  /* what one seal at the end writes */
@@ -343,6 +345,7 @@ static void read_like_a_tenant(struct bill *b, const struct entry *e)
     struct ledger_filter filter = {.from_ms = b->world->begin - 120 * DAY,
                                    .to_ms = b->world->end + FAR};
     app.months = b->months;
+    app.views = b->views;
     app.vouchers = vouchers_new();
     reader.lines = evidence_at(b->db, moment.observation_key, 0, NULL, NULL);
     moment.vouched = put_vouched(&reader, app.vouchers);
@@ -894,11 +897,13 @@ static void bill_open(struct bill *b, struct site *site, uint64_t seed)
     must(b, db_open(b->path, DB_WRITER, &b->db, &err), &err, "open");
     b->tx.db = b->db;
     b->months = ledger_months_new();
+    b->views = ledger_views_new();
     b->until = b->world->end + (chance(&b->world->dice, 50) ? 70 * DAY : 0);
 }
 
 static void bill_close(struct bill *b)
 {
+    ledger_views_free(b->views);
     ledger_months_free(b->months);
     db_close(b->db);
     unlink(b->path);
