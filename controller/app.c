@@ -16,6 +16,7 @@
 #include "controller/feed.h"
 #include "controller/handlers.h"
 #include "controller/ledger_months.h"
+#include "controller/marks.h"
 #include "controller/metrics.h"
 #include "controller/parts.h"
 #include "controller/pool.h"
@@ -66,7 +67,7 @@ static int open_data(struct app *app, struct err *err)
         return -1;
     int rc = db_migrate(db, err);
     db_close(db);
-    return rc;
+    return rc == 0 ? marks_open(data_dir, &app->marks, err) : -1;
 }
 
 static int start_core(struct app *app, struct err *err)
@@ -88,6 +89,7 @@ static int start_core(struct app *app, struct err *err)
         .watch = app->watch,
         .tokens = app->tokens,
         .vouchers = app->vouchers,
+        .marks = app->marks,
         .hosts = app->hosts,
         .hooks = &hosts_hooks,
         .event_keep = app->settings.event_keep,
@@ -191,6 +193,7 @@ void app_stop(struct app *app)
     usage_kept_free(app->kept);
     ledger_months_free(app->months);
     vouchers_free(app->vouchers);
+    marks_free(app->marks);
     watch_free(app->watch);
     tokens_free(app->tokens);
     metrics_free(app->metrics);
