@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "api/limits.h"
+#include "controller/evidence.h"
 #include "tests/unit/evil_host.h"
 
 /* ---- histories that were never ---- */
@@ -313,6 +314,29 @@ static void test_trust__rows_that_cannot_be_stop_no_start_and_their_host_is_aske
     struct sim_count count;
     sim_count(evil.good, &count);
     assert_int_equal(count.starts, 1);
+}
+
+static void test_trust__evidence_of_sizes_that_cannot_be_counts_as_the_most_that_can(void **state)
+{
+    struct evil auto_evil evil = evil_open(state);
+    struct err auto_err err = {0};
+    world_number(evil.world,
+                 "INSERT INTO observation SELECT (SELECT max(key) FROM observation) + 1, node_key,"
+                 " boot_id, boot_order, '', 0, kind, resource_id, run, cause, noticed,"
+                 " boottime_ms + 1, wall_ms + 1, 9223372036854775807, 9223372036854775807,"
+                 " 9223372036854775807, flavor_key, bytes, cpu_ns, ingress_bytes, egress_bytes,"
+                 " received_ms, chain FROM observation WHERE kind = 0 LIMIT 1 RETURNING 1");
+    struct db *db = app_reader(evil.world->app);
+    struct evidence *evidence = evidence_at(db, INT64_MAX, 0, NULL, NULL);
+    autofree struct fact *facts = NULL;
+    size_t count = 0;
+    assert_int_equal(evidence_facts(evidence, evil.one, &facts, &count, &err), 0);
+    assert_true(count >= 3);
+    for (size_t i = 0; i < count; i++)
+        assert_true(facts[i].vcpus <= LIMIT_VCPUS && facts[i].memory_mib <= LIMIT_MEMORY_MIB &&
+                    facts[i].disk_gib <= LIMIT_DISK_GIB);
+    evidence_free(evidence);
+    all_can_be_listed(evil.world);
 }
 
 static void test_trust__a_start_that_no_clock_can_have_seen_is_not_shown(void **state)
@@ -635,6 +659,7 @@ int main(void)
         TEST(test_trust__the_key_of_marks_is_for_its_owner_only_and_stays),
         TEST(test_trust__facts_that_cannot_be_make_that_instance_an_error_by_name),
         TEST(test_trust__rows_that_cannot_be_stop_no_start_and_their_host_is_asked),
+        TEST(test_trust__evidence_of_sizes_that_cannot_be_counts_as_the_most_that_can),
         TEST(test_trust__a_start_that_no_clock_can_have_seen_is_not_shown),
         TEST(test_trust__counts_beyond_what_json_holds_as_a_number_are_taken),
         TEST(test_trust__one_hosts_strangers_take_no_address_and_no_user_of_others),
