@@ -86,6 +86,13 @@ void sha256(const void *data, size_t len, uint8_t out[SHA256_BYTES])
         abort();
 }
 
+void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+                 uint8_t out[SHA256_BYTES])
+{
+    if (gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, key_len, data, len, out) != 0)
+        abort();
+}
+
 void sha256_text(const uint8_t hash[SHA256_BYTES], char text[SHA256_TEXT_MAX])
 {
     for (int i = 0; i < SHA256_BYTES; i++) {

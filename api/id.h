@@ -22,6 +22,10 @@ void sha256_text(const uint8_t hash[SHA256_BYTES], char text[SHA256_TEXT_MAX]);
 /* 64 hex digits of either case; -1 otherwise. */
 int sha256_parse(const char *text, uint8_t out[SHA256_BYTES]);
 
+/* RFC 2104, with SHA-256. */
+void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+                 uint8_t out[SHA256_BYTES]);
+
 struct sha256_stream; /* incremental */
 struct sha256_stream *sha256_new(void);
 void sha256_update(struct sha256_stream *stream, const void *data, size_t len);

@@ -117,8 +117,10 @@ void json_put_strn(struct json_writer *w, const char *key, const char *value, si
 
 void json_put_i64(struct json_writer *w, const char *key, int64_t value)
 {
+    /* What no reader takes would make the whole text unreadable, also to whoever mends it. */
+    int64_t most = JSON_INTEGER_MAX;
     begin(w, key, 20);
-    buf_i64(w->out, value);
+    buf_i64(w->out, value > most ? most : value < -most ? -most : value);
 }
 
 void json_put_bool(struct json_writer *w, const char *key, bool value)

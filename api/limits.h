@@ -3,6 +3,8 @@
 #ifndef MINICLOUD_API_LIMITS_H
 #define MINICLOUD_API_LIMITS_H
 
+#include <stdint.h>
+
 enum {
     /* HTTP framing. */
     LIMIT_BODY_BYTES = 256 * 1024,   /* a JSON request; 64 KiB user_data as \u escapes fit */
@@ -38,6 +40,14 @@ enum {
     LIMIT_MEMORY_MIB_MIN = 64,
     LIMIT_MEMORY_MIB = 4 * 1024 * 1024,
     LIMIT_DISK_GIB = 64 * 1024,
+
+    /* What hosts say. A claim beyond these is refused or cut by name, and of one instance only. */
+    LIMIT_WORD = 63,             /* ids of boots and processes, versions: 36 bytes are usual */
+    LIMIT_HOST_AMOUNT = 1 << 30, /* CPUs, MiB, GiB: a million rows of these add up to 2^50 */
+    LIMIT_NODE_GUESTS = 4096,    /* in one report: twice what its body is made for */
+    LIMIT_OBSERVATIONS = 1000,   /* in one report; the rest comes with the next */
+    LIMIT_NODE_STRANGERS = 1024, /* in quarantine on one node: each create there looks at them */
+    NODE_EPOCH_SECONDS = 600,    /* a node's bare word begins an epoch of its own no more often */
 
     /* Prices. */
     LIMIT_PRICES = 100 * 1000, /* also those that ended: whoever rates reads all, 10 MiB */
@@ -93,6 +103,9 @@ enum {
 };
 
 #define LIMIT_PRICE_NANOS 9000000000000000LL /* 9 million: times any size it fits 128 bits */
+/* Runs, generations, disk numbers that a host may claim: each grows by one with a person's wish,
+ * and however much is added later a JSON reader still takes it (2^53). */
+#define LIMIT_COUNTER ((int64_t)1 << 40)
 #define LIMIT_IMAGE_BYTES (16LL * 1024 * 1024 * 1024 * 1024) /* ext4's largest file */
 
 #endif

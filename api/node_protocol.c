@@ -2,28 +2,29 @@
 #include "api/node_protocol.h"
 
 #include "api/limits.h"
+#include "api/validate.h"
 #include "api/wire_table.h"
 
 enum {
     TEXT = 255,
     USER_DATA_BASE64 = (LIMIT_USER_DATA + 2) / 3 * 4,
-    CAPACITY_MAX = 1 << 30, /* so that sums over a fleet stay far from 2^63 */
 };
 
 #define STRUCT node_capacity
 static const struct wire_field node_capacity_fields[] = {
-    W_I64(cpus, .max = CAPACITY_MAX), W_I64(memory_mib, .max = CAPACITY_MAX),
-    W_I64(disk_gib, .max = CAPACITY_MAX), W_ENUM(virt, virt_names)};
+    W_I64(cpus, .max = LIMIT_HOST_AMOUNT), W_I64(memory_mib, .max = LIMIT_HOST_AMOUNT),
+    W_I64(disk_gib, .max = LIMIT_HOST_AMOUNT), W_ENUM(virt, virt_names)};
 static const struct wire_struct node_capacity_wire = WIRE_STRUCT(node_capacity);
 #undef STRUCT
 
 #define STRUCT node_join
-static const struct wire_field node_join_fields[] = {W_STR_REQ(name, LIMIT_NAME),
-                                                     W_STR_REQ(host_uuid, TEXT),
-                                                     W_STR_REQ(boot_id, TEXT),
-                                                     W_STR(version, TEXT),
-                                                     W_I64(protocol),
-                                                     W_OBJECT(capacity, node_capacity_wire)};
+static const struct wire_field node_join_fields[] = {
+    W_STR_REQ(name, LIMIT_NAME, .check = validate_name),
+    W_STR_REQ(host_uuid, LIMIT_WORD, .check = validate_word),
+    W_STR_REQ(boot_id, LIMIT_WORD, .check = validate_word),
+    W_STR(version, LIMIT_WORD, .check = validate_word),
+    W_I64(protocol),
+    W_OBJECT(capacity, node_capacity_wire)};
 const struct wire_struct node_join_wire = WIRE_STRUCT(node_join);
 #undef STRUCT
 
@@ -138,9 +139,9 @@ static const struct wire_field observation_fields[] = {
     W_I64(vcpus),
     W_I64(memory_mib),
     W_I64(disk_gib),
-    W_I64(cpu_ns),
-    W_I64(ingress_bytes),
-    W_I64(egress_bytes),
+    W_DEC64(cpu_ns),
+    W_DEC64(ingress_bytes),
+    W_DEC64(egress_bytes),
 };
 static const struct wire_struct observation_wire = WIRE_STRUCT(observation);
 #undef STRUCT
@@ -148,20 +149,20 @@ static const struct wire_struct observation_wire = WIRE_STRUCT(observation);
 #define STRUCT node_report
 static const struct wire_field node_report_fields[] = {
     W_I64(protocol),
-    W_STR(version, TEXT),
-    W_STR(epoch, TEXT),
+    W_STR(version, LIMIT_WORD, .check = validate_word),
+    W_STR(epoch, LIMIT_WORD, .check = validate_word),
     W_I64(revision),
-    W_STR(mark, NODE_MARK_MAX),
-    W_STR_REQ(boot_id, TEXT),
+    W_STR(mark, NODE_MARK_MAX, .check = validate_word),
+    W_STR_REQ(boot_id, LIMIT_WORD, .check = validate_word),
     W_I64(boot_order),
-    W_STR_REQ(incarnation, TEXT),
+    W_STR_REQ(incarnation, LIMIT_WORD, .check = validate_word),
     W_I64(sequence),
     W_I64(boottime_ms),
     W_I64(wall_ms),
     W_BOOL(full),
     W_OBJECT(capacity, node_capacity_wire),
-    W_LIST(instances, observed_instance_wire),
-    W_LIST(observations, observation_wire),
+    W_LIST(instances, observed_instance_wire, .max = LIMIT_NODE_GUESTS),
+    W_LIST(observations, observation_wire, .max = LIMIT_OBSERVATIONS),
     W_BOOL(more),
 };
 const struct wire_struct node_report_wire = WIRE_STRUCT(node_report);

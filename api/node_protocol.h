@@ -14,16 +14,20 @@
  * host's boot id, and has allotted new runs, before anything is started.
  *
  * Epochs: generations, runs and revisions compare only within one epoch. An agent
- * sends the epoch and the highest revision it has seen. A controller that meets a
- * higher revision of its own epoch than it ever wrote was restored from a copy: it
- * mints a new epoch and marks all its instances `adopt`. A copy that has since written past
- * what hosts saw gives itself away by the mark: an agent keeps the one that came with the
- * revision and sends both back, and where the copy's history differs so does its mark (GET
- * desired is refused with 409 then: report first). So do metadata of its own epoch that it
- * never wrote: a later generation, or an id without a row. For an adopted instance the
- * agent changes nothing and reports the facts; the controller takes those over as
- * what is desired, and a later generation without `adopt` stamps the domain with the
- * new epoch. */
+ * sends the epoch, the highest revision it has seen and the mark that came with that: a hash of
+ * the history and the controller's signature under it. A controller that is told of a revision
+ * that it never wrote, of another history behind one that it did write, or of a later epoch, was
+ * restored from a copy (GET desired is refused with 409 then: report first). So it was when a
+ * domain's metadata of its epoch are not its own: a later generation, or an id without a row. A
+ * new epoch begins and instances become `adopt`: all of them when its own signature proves the
+ * claim, else those of the host that claims it, and that node is in an epoch of its own. For an
+ * adopted instance the agent changes nothing and reports the facts; the controller takes those
+ * over as what is desired, and a later generation without `adopt` stamps the domain with the new
+ * epoch.
+ *
+ * What an agent says is bounded (limits.h). A text or number of the report itself that cannot be
+ * refuses the report by the field's name; of one instance, it makes that one an error; evidence
+ * that cannot be is dropped, and acknowledged. */
 #ifndef MINICLOUD_API_NODE_PROTOCOL_H
 #define MINICLOUD_API_NODE_PROTOCOL_H
 
@@ -169,9 +173,10 @@ struct node_report {
     int64_t boottime_ms, wall_ms;
     bool full; /* `instances` is all there is on the host */
     struct node_capacity capacity;
-    struct wire_list instances;    /* struct observed_instance */
-    struct wire_list observations; /* struct observation, oldest first, at most 1,000 */
-    bool more;                     /* there is more evidence than fits */
+    struct wire_list instances; /* struct observed_instance */
+    struct wire_list
+        observations; /* struct observation, oldest first, LIMIT_OBSERVATIONS at most */
+    bool more;        /* there is more evidence than fits */
 };
 
 struct node_report_ack {

@@ -49,3 +49,16 @@ size_t utf8_cut(const char *text, size_t len, size_t max)
         cut--;
     return continues(text, cut) ? max : cut;
 }
+
+void utf8_harmless(char *text, size_t len, char instead)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i],
+                      next = i + 1 < len ? (unsigned char)text[i + 1] : 0;
+        bool wide = c == 0xc2 && next >= 0x80 && next <= 0x9f;
+        if (wide)
+            text[i++] = instead;
+        if (wide || c < 0x20 || c == 0x7f)
+            text[i] = instead;
+    }
+}

@@ -10,5 +10,8 @@
 size_t utf8_sequence(const char *text, size_t len);
 /* The largest length up to `max` that cuts no sequence of `text` in two. */
 size_t utf8_cut(const char *text, size_t len, size_t max);
+/* Writes `instead` over control characters, also those beyond ASCII (C2 80 to C2 9F): what is
+ * left drives no terminal and breaks no line. */
+void utf8_harmless(char *text, size_t len, char instead);
 
 #endif

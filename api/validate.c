@@ -69,6 +69,18 @@ int validate_name(const char *field, const char *text, struct err *err)
     return 0;
 }
 
+int validate_word(const char *field, const char *text, struct err *err)
+{
+    for (const char *at = text; *at; at++) {
+        if (*at <= ' ' || *at >= 0x7F || strchr("\"'`\\", *at))
+            return err_field(err, field,
+                             "%s: must be printable ASCII without spaces, quotes and backslashes, "
+                             "and is not at byte %zu",
+                             pointer_label(field), (size_t)(at - text) + 1);
+    }
+    return 0;
+}
+
 int validate_hostname(const char *field, const char *text, struct err *err)
 {
     if (check_length(field, text, HOSTNAME_MAX, err) != 0)

@@ -8,6 +8,8 @@ struct err;
 /* RFC 1123 label: 1 to 63 of a-z 0-9 and -, no - at either end; and not shaped
  * like a UUID, since a name works wherever an id does. */
 int validate_name(const char *field, const char *text, struct err *err);
+/* What machines call themselves by: printable ASCII without spaces, quotes and backslashes. */
+int validate_word(const char *field, const char *text, struct err *err);
 /* Host name: labels as above joined by dots, 253 bytes at most. */
 int validate_hostname(const char *field, const char *text, struct err *err);
 /* Label name: 1 to 63 of letters, digits, - _ . / beginning and ending alphanumeric. */

@@ -10,7 +10,8 @@
  *   BOOL     bool
  *   ENUM     int               index into `names`
  *   TIME     int64_t           wall ms <-> RFC 3339; 0 <-> null
- *   DEC64    int64_t           <-> decimal string ("64-bit counts are decimal strings")
+ *   DEC64    int64_t           <-> decimal string ("64-bit counts are decimal strings");
+ *                              a lenient reader takes an integer too
  *   LABELS   struct labels     <-> object of strings, kept in sorted order
  *   STRS     struct strings    <-> array of strings
  *   OBJECT   struct in place   described by `sub`

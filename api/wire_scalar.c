@@ -75,6 +75,9 @@ static int decode_dec64(const struct wire_decoder *d, const struct wire_field *f
                         const struct json *node, const struct wire_place *place, int64_t *out)
 {
     const char *text = json_str(node);
+    /* Programs of before a field outgrew JSON's integers wrote it as one. */
+    if (!text && d->mode == WIRE_LENIENT && json_i64(node, out))
+        return wire_check_range(d, place, field, *out);
     if (!text)
         return wire_refuse_type(d, place, "a decimal number in a string, such as \"1024\"", node);
     autofree char *got = excerpt(text);

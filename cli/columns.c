@@ -84,6 +84,7 @@ const struct column node_columns[] = {
     {"version", "VERSION", "version", CELL_TEXT, COLUMN_SHOW},
     {"boot-id", "BOOT ID", "boot_id", CELL_TEXT, COLUMN_SHOW},
     {"quarantined", "QUARANTINED", "quarantined.name", CELL_TEXT, COLUMN_SHOW | COLUMN_YIELDS},
+    {"quarantined-address", "THEIR ADDRESSES", "quarantined.address", CELL_TEXT, COLUMN_SHOW | COLUMN_YIELDS},
     {"seen", "SEEN", "last_seen_at", CELL_TIME, COLUMN_BOTH | COLUMN_RIGHT},
     {0},
 };

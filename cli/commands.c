@@ -284,6 +284,14 @@ static const struct verb context_verbs[] = {
     {0}};
 
 static const char *const shells[] = {"bash", NULL};
+static const struct option restored_options[] = {
+    {.name = "reason", .type = OPTION_TEXT, .place = PLACE_BODY, .value = "TEXT", .help = "for the controller's log"},
+    {.name = "yes", .letter = 'y', .type = OPTION_FLAG, .help = "do not ask; needed where there is no terminal"},
+    {0}};
+static const struct verb system_verbs[] = {
+    {.name = "restored", .summary = "Say that the database is a copy from the past", .options = restored_options, .run = run_system_restored,
+     .notes = "For a database that was put back from a backup without its marks.key. What\nhosts have becomes what is desired: guests that were made or stopped since the\ncopy was taken are neither deleted nor started. With marks.key this is not\nneeded."},
+    {0}};
 static const struct verb status_verbs[] = {{.name = "", .summary = "Show controller, nodes and instances on one screen", .run = run_status}, {0}};
 static const struct verb version_verbs[] = {{.name = "", .summary = "Print cloudctl's version, and the controller's", .run = run_version}, {0}};
 static const struct verb help_verbs[] = {{.name = "", .targets = "[NOUN [VERB]]", .max_targets = 2, .summary = "Explain a command", .run = run_help}, {0}};
@@ -303,6 +311,7 @@ const struct noun nouns[] = {
     {"event", "events", "What happened", true, "id", event_columns, event_verbs},
     {"usage", "usage", "What was used, hour by hour, and what it costs", true, "name", usage_columns, usage_verbs},
     {"price", "prices", "What usage costs", true, "id", price_columns, price_verbs},
+    {"system", "system", "The controller as a whole", false, "epoch", NULL, system_verbs},
     {"context", "contexts", "Controllers and tokens that cloudctl knows", false, NULL, context_columns, context_verbs},
     {"status", NULL, NULL, false, NULL, NULL, status_verbs},
     {"version", NULL, NULL, false, NULL, NULL, version_verbs},

@@ -108,3 +108,25 @@ int run_version(struct cli *cli, const struct args *args, struct err *err)
             cli->settings.url);
     return 0;
 }
+
+int run_system_restored(struct cli *cli, const struct args *args, struct err *err)
+{
+    const char *reason = args_text(args, "reason");
+    if (cli_ask(cli, args,
+                "take over from all hosts what they have, in place of what was asked of them?",
+                err) != 0)
+        return -1;
+    auto_buf struct buf body = {0};
+    auto_json struct json *reply = NULL;
+    struct json_writer w = JSON_WRITER(&body);
+    json_open(&w, NULL, '{');
+    if (reason)
+        json_put_str(&w, "reason", reason);
+    json_close(&w, '}');
+    struct remote_call call = {.method = "POST", .path = "/v1/system/restored", .body = &body};
+    if (remote_call(cli, &call, &reply, NULL, err) != 0)
+        return -1;
+    const char *epoch = json_str(json_get(reply, "epoch"));
+    cli_done(cli, "epoch %s has begun: hosts are asked", epoch ? epoch : "?");
+    return 0;
+}

@@ -17,7 +17,7 @@ verb_run run_event_list, run_log;
 verb_run run_context_list, run_context_show, run_context_use, run_context_create,
     run_context_delete;
 verb_run run_usage_segments, run_usage_show, run_usage_now, run_usage_export, run_usage_verify,
-    run_usage_seals, run_usage_confirm;
+    run_usage_seals, run_usage_confirm, run_system_restored;
 verb_run run_price_create, run_price_end;
 verb_run run_status, run_version, run_help, run_completion, run_complete;
 

@@ -18,6 +18,7 @@
 #include "controller/handlers.h"
 #include "controller/ledger_months.h"
 #include "controller/ledger_views.h"
+#include "controller/marks.h"
 #include "controller/metrics.h"
 #include "controller/parts.h"
 #include "controller/pool.h"
@@ -90,7 +91,7 @@ static int open_data(struct app *app, struct err *err)
         return -1;
     int rc = db_migrate(db, err);
     db_close(db);
-    return rc;
+    return rc == 0 ? marks_open(data_dir, &app->marks, err) : -1;
 }
 
 static int start_core(struct app *app, struct err *err)
@@ -115,6 +116,7 @@ static int start_core(struct app *app, struct err *err)
         .watch = app->watch,
         .tokens = app->tokens,
         .vouchers = app->vouchers,
+        .marks = app->marks,
         .hosts = app->hosts,
         .hooks = &hosts_hooks,
         .event_keep = app->settings.event_keep,
@@ -242,6 +244,7 @@ void app_stop(struct app *app)
     ledger_months_free(app->months);
     ledger_views_free(app->views);
     vouchers_free(app->vouchers);
+    marks_free(app->marks);
     watch_free(app->watch);
     tokens_free(app->tokens);
     metrics_free(app->metrics);

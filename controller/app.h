@@ -23,12 +23,13 @@ struct shares;
 struct reconcile;
 struct console;
 struct vouchers;
+struct marks;
 struct ledger_months;
 struct ledger_views;
 struct usage_kept;
 
 struct settings {
-    char *data_dir;    /* minicloud.db, images/, admin.token, join.token, lock */
+    char *data_dir;    /* minicloud.db, images/, admin.token, join.token, marks.key, lock */
     char *listen;      /* "127.0.0.1:8080"; "" = none */
     char *unix_socket; /* default <data_dir>/api.sock; "" = none */
     int64_t http_threads;
@@ -55,6 +56,7 @@ struct app {
     struct hosts *hosts;          /* the writer's; nobody else touches it */
     struct vouchers *vouchers;    /* which hosts vouch for what now */
     struct ledger_views *views;   /* what is known of hosts' lines of time */
+    struct marks *marks;          /* signs what hosts are told of our history */
     struct ledger_months *months; /* sealed months in memory */
     struct usage_kept *kept;      /* sums of usage whose next page may be asked for */
     struct writer *writer;

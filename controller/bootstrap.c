@@ -8,6 +8,8 @@
 #include "api/mem.h"
 #include "controller/app.h"
 #include "controller/db.h"
+#include "controller/instance_mend.h"
+#include "controller/marks.h"
 #include "controller/meta.h"
 #include "controller/parts.h"
 #include "controller/store_noun.h"
@@ -57,7 +59,8 @@ static int first_run(struct tx *tx, void *ctx, struct err *err)
     char epoch[ID_TEXT_MAX], created[CLOCK_TEXT_MAX];
     int64_t project_key;
     clock_format(tx->now_ms, created);
-    if (epoch_mint(tx, epoch, err) != 0 || meta_set(tx, "created", created, err) != 0 ||
+    id_new(epoch);
+    if (meta_set(tx, "epoch", epoch, err) != 0 || meta_set(tx, "created", created, err) != 0 ||
         project_insert(tx, "default", &project_key, err) != 0 ||
         add_flavors(tx, project_key, err) != 0 ||
         network_create_default(tx, project_key, first->settings->network_cidr, err) != 0)
@@ -122,6 +125,39 @@ static int has_operator(struct db *db, bool *ret_has, struct err *err)
     return rc < 0 ? -1 : 0;
 }
 
+/* ---- what an earlier life left ---- */
+
+static int note_key(struct tx *tx, void *ctx, struct err *err)
+{
+    return meta_set(tx, "marks_key", ctx, err);
+}
+
+/* Whether the key that signs marks is the one that this database knew (marks.h). */
+static int check_key(struct app *app, struct db *db, struct err *err)
+{
+    autofree char *known = NULL;
+    char name[MARKS_NAME_MAX];
+    marks_name(app->marks, name);
+    if (meta_get(db, "marks_key", &known, err) != 0)
+        return -1;
+    if (known && strcmp(known, name) == 0)
+        return 0;
+    if (known)
+        log_warn("marks.key",
+                 "reason=\"marks.key is not the key that this database knew: no host can prove "
+                 "what it was told before; if the database is a copy from the past, say so: "
+                 "cloudctl system restored\"");
+    return writer_call(app->writer, &(struct write_job){.run = note_key, .ctx = name}, err);
+}
+
+/* One bad row must not keep the cloud down. */
+static void mend_rows(struct app *app)
+{
+    auto_err struct err err = {0};
+    if (writer_call(app->writer, &(struct write_job){.run = instances_mend}, &err) != 0)
+        log_error("instance.row", "reason=\"%s\"", err.msg);
+}
+
 int bootstrap(struct app *app, struct err *err)
 {
     autofree char *epoch = NULL;
@@ -129,10 +165,11 @@ int bootstrap(struct app *app, struct err *err)
     struct db *db = app_reader(app);
     if (meta_get(db, "epoch", &epoch, err) != 0)
         return -1;
-    if (!epoch)
-        return first_start(app, err);
-    if (has_operator(db, &has, err) != 0)
+    if (!epoch && first_start(app, err) != 0)
         return -1;
+    if (check_key(app, db, err) != 0 || has_operator(db, &has, err) != 0)
+        return -1;
+    mend_rows(app);
     return has ? 0 : replace_admin(app->writer, app->settings.data_dir, err);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/err.h"
+#include "api/limits.h"
 #include "api/mem.h"
 #include "api/types.h"
 #include "controller/db.h"
@@ -140,6 +141,14 @@ static int add_last_counts(struct evidence *e, const char *resource_id, struct f
     return rc < 0 ? -1 : 0;
 }
 
+/* What no instance can have is in no row that was taken since there are limits; one of before
+ * counts as the most that can be, so that no product of it overflows. */
+static int64_t at_most(struct stmt *stmt, int column, int64_t most)
+{
+    int64_t value = stmt_i64(stmt, column);
+    return value < most ? value : most;
+}
+
 int evidence_facts(struct evidence *e, const char *resource_id, struct fact **ret_facts,
                    size_t *ret_count, struct err *err)
 {
@@ -169,9 +178,9 @@ int evidence_facts(struct evidence *e, const char *resource_id, struct fact **re
                                        .noticed = stmt_i64(stmt, 4) != 0,
                                        .told = stmt_i64(stmt, 12) != 0,
                                        .boottime_ms = stmt_i64(stmt, 5),
-                                       .vcpus = stmt_i64(stmt, 6),
-                                       .memory_mib = stmt_i64(stmt, 7),
-                                       .disk_gib = stmt_i64(stmt, 8),
+                                       .vcpus = at_most(stmt, 6, LIMIT_VCPUS),
+                                       .memory_mib = at_most(stmt, 7, LIMIT_MEMORY_MIB),
+                                       .disk_gib = at_most(stmt, 8, LIMIT_DISK_GIB),
                                        .flavor_key = stmt_i64(stmt, 9),
                                        .bytes = stmt_i64(stmt, 10)};
     }

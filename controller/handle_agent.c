@@ -161,6 +161,7 @@ static int prepare(struct request *r, struct asking *asking, bool *ret_full, str
     asking->ask.node_key = r->caller.node_key;
     asking->ask.epoch = http_query(r->http, "epoch");
     asking->ask.mark = http_query(r->http, "mark");
+    asking->ask.marks = r->app->marks;
     return node_desired_full(request_reader(r), &asking->ask, ret_full, err);
 }
 

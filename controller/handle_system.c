@@ -1,13 +1,20 @@
-/* /v1/healthz and /v1/openapi.yaml: what needs no token. */
+/* /v1/healthz and /v1/openapi.yaml, which need no token; and what an operator says of the whole
+ * database. */
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "api/id.h"
+#include "api/limits.h"
+#include "api/log.h"
 #include "api/mem.h"
+#include "api/validate.h"
+#include "api/wire_table.h"
 #include "controller/app.h"
 #include "controller/handlers.h"
+#include "controller/node.h"
 #include "controller/openapi.h"
 #include "controller/watch.h"
+#include "controller/writer.h"
 
 static const char *const no_params[] = {NULL};
 
@@ -97,4 +104,38 @@ void handle_system_openapi(struct request *r)
         request_reply(r);
     else
         http_reply_shared(r->http, health->contract);
+}
+
+/* ---- an operator's word ---- */
+
+struct system_restored {
+    char *reason;
+};
+
+#define STRUCT system_restored
+static const struct wire_field system_restored_fields[] = {
+    W_STR(reason, LIMIT_LABEL_VALUE, .check = validate_label_value)};
+static const struct wire_struct system_restored_wire = WIRE_STRUCT(system_restored);
+#undef STRUCT
+
+static int restored(struct tx *tx, struct request *r, struct err *err)
+{
+    const struct system_restored *in = r->input;
+    char epoch[ID_TEXT_MAX];
+    if (request_only(r, no_params, err) != 0 || epoch_begin(tx, NULL, epoch, err) != 0)
+        return -1;
+    log_warn("epoch.declared", "epoch=%s actor=\"%s\" reason=\"%s\"", epoch, r->caller.actor,
+             in->reason ? in->reason : "");
+    tx_event(tx, &(struct event_row){.kind = "system", .id = epoch, .what = "restored"});
+    struct json_writer w = request_json(r, 200);
+    json_open(&w, NULL, '{');
+    json_put_str(&w, "epoch", epoch);
+    json_close(&w, '}');
+    return 0;
+}
+
+void handle_system_restored(struct request *r)
+{
+    if (request_decode(r, &system_restored_wire) == 0)
+        request_write(r, restored);
 }

@@ -6,8 +6,8 @@
 #include "controller/request.h"
 
 /* handle_system.c, handle_metrics.c, handle_event.c */
-request_handler handle_system_healthz, handle_system_openapi, handle_metrics_show,
-    handle_event_list;
+request_handler handle_system_healthz, handle_system_openapi, handle_system_restored,
+    handle_metrics_show, handle_event_list;
 
 /* handle_project.c, handle_token.c, handle_key.c, handle_flavor.c, handle_operation.c */
 request_handler handle_project_list, handle_project_create, handle_project_show,

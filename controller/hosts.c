@@ -26,6 +26,7 @@ struct hosts {
     struct numbers uids;
     struct hosts_network *networks;
     size_t network_count;
+    bool set_aside; /* some hosts are */
     struct change *changes;
     size_t change_count, change_cap;
 };
@@ -263,6 +264,20 @@ int hosts_place(struct hosts *hosts, const struct sizes *need, const struct host
     return 0;
 }
 
+void hosts_set_aside(struct hosts *hosts, int64_t node_key)
+{
+    size_t slot = slot_of(hosts, node_key);
+    hosts->set_aside = true;
+    placement_set(hosts->placement, slot, NULL, &hosts->items[slot].capacity);
+}
+
+void hosts_put_back(struct hosts *hosts)
+{
+    for (size_t i = 0; hosts->set_aside && i < hosts->count; i++)
+        refresh(hosts, i);
+    hosts->set_aside = false;
+}
+
 int hosts_room(struct hosts *hosts, int64_t node_key, const struct sizes *more, struct err *err)
 {
     const struct host *host = hosts_find(hosts, node_key);
@@ -292,6 +307,11 @@ int64_t hosts_uid_lowest(const struct hosts *hosts)
     return numbers_lowest(&hosts->uids);
 }
 
+const struct numbers *hosts_uids(const struct hosts *hosts)
+{
+    return &hosts->uids;
+}
+
 void hosts_uid_set(struct hosts *hosts, int64_t uid, bool taken)
 {
     struct change *change = note(hosts, CHANGE_UID, 0);
@@ -313,6 +333,15 @@ const struct hosts_network *hosts_network_find(const struct hosts *hosts, int64_
     return NULL;
 }
 
+const struct hosts_network *hosts_network_of(const struct hosts *hosts, int64_t number)
+{
+    for (size_t i = 0; i < hosts->network_count; i++) {
+        if (numbers_inside(&hosts->networks[i].numbers, number))
+            return &hosts->networks[i];
+    }
+    return NULL;
+}
+
 void hosts_network_add(struct hosts *hosts, int64_t key, const char *id, const char *name,
                        int64_t first, int64_t last)
 {
@@ -328,7 +357,7 @@ void hosts_network_add(struct hosts *hosts, int64_t key, const char *id, const c
 void hosts_address_set(struct hosts *hosts, int64_t network_key, int64_t number, bool taken)
 {
     for (size_t i = 0; i < hosts->network_count; i++) {
-        if (network_key && hosts->networks[i].key != network_key)
+        if (hosts->networks[i].key != network_key)
             continue;
         struct change *change = note(hosts, CHANGE_ADDRESS, i);
         change->number = number;

@@ -35,6 +35,8 @@ struct host {
     /* The last pair of clocks, its and our CLOCK_BOOTTIME; 0: none since our start. */
     int64_t pair_boottime_ms, pair_own_ms;
     int64_t pair_wall_ms; /* its wall clock then */
+    /* When its bare word began an epoch of its own, by our CLOCK_BOOTTIME; 0: never. */
+    int64_t epoch_own_ms;
 };
 
 struct hosts_network {
@@ -59,11 +61,15 @@ void hosts_use(struct hosts *hosts, int64_t node_key, const struct sizes *delta,
 /* The host for a new instance; ERR_NO_CAPACITY says what each host lacks. */
 int hosts_place(struct hosts *hosts, const struct sizes *need, const struct host **ret_host,
                 struct err *err);
+/* No instance is placed there until all are put back. */
+void hosts_set_aside(struct hosts *hosts, int64_t node_key);
+void hosts_put_back(struct hosts *hosts);
 /* Whether one host has room for more of an instance that is there already. */
 int hosts_room(struct hosts *hosts, int64_t node_key, const struct sizes *more, struct err *err);
 
 /* Lowest free ones; -1: none left. Taking is a separate step. */
 int64_t hosts_uid_lowest(const struct hosts *hosts);
+const struct numbers *hosts_uids(const struct hosts *hosts);
 void hosts_uid_set(struct hosts *hosts, int64_t uid, bool taken);
 
 /* The network that an instance gets when it asks for none; NULL: there is none. */
@@ -71,7 +77,8 @@ const struct hosts_network *hosts_network_default(const struct hosts *hosts);
 const struct hosts_network *hosts_network_find(const struct hosts *hosts, int64_t network_key);
 void hosts_network_add(struct hosts *hosts, int64_t key, const char *id, const char *name,
                        int64_t first, int64_t last);
-/* In one network, or (key 0) in all that have this address. */
+/* The first network that gives out this address; NULL: none does. */
+const struct hosts_network *hosts_network_of(const struct hosts *hosts, int64_t number);
 void hosts_address_set(struct hosts *hosts, int64_t network_key, int64_t number, bool taken);
 
 /* For hosts_load() (store_hosts.c): forget all. */

@@ -11,10 +11,10 @@
 #include "controller/evidence.h"
 #include "controller/hosts.h"
 #include "controller/image.h"
+#include "controller/instance_numbers.h"
 #include "controller/network.h"
 #include "controller/operation_rules.h"
 #include "controller/store_instance.h"
-#include "controller/store_node.h"
 #include "controller/writer.h"
 
 enum instance_state instance_shown_state(const struct instance *instance)
@@ -112,22 +112,16 @@ static int allot(struct tx *tx, const struct instance_new *wanted, struct instan
                  int64_t *ret_number, struct err *err)
 {
     struct instance *instance = &made->instance;
-    const struct host *host;
-    if (hosts_place(tx->hosts, &wanted->sizes, &host, err) != 0)
+    struct allotted allotted;
+    if (instance_allot(tx, &wanted->sizes, &allotted, err) != 0)
         return -1;
-    instance->node_key = host->key;
-    snprintf(made->node, sizeof(made->node), "%s", host->name);
-    instance->uid = hosts_uid_lowest(tx->hosts);
-    const struct hosts_network *network = hosts_network_default(tx->hosts);
-    *ret_number = network ? numbers_lowest(&network->numbers) : -1;
-    if (instance->uid < 0 || *ret_number < 0)
-        return err_set(err, ERR_NO_CAPACITY, "%s",
-                       instance->uid < 0 ? "every host user id is taken"
-                       : network         ? "every address of the default network is taken"
-                                         : "there is no network to put an instance into");
-    snprintf(made->network, sizeof(made->network), "%s", network->name);
+    instance->node_key = allotted.host->key;
+    snprintf(made->node, sizeof(made->node), "%s", allotted.host->name);
+    instance->uid = allotted.uid;
+    *ret_number = allotted.number;
+    snprintf(made->network, sizeof(made->network), "%s", allotted.network->name);
     address_text(*ret_number, made->address_text);
-    network_mac(network->id, *ret_number, made->mac);
+    network_mac(allotted.network->id, *ret_number, made->mac);
     made->address = (struct instance_address){
         .network = made->network, .address = made->address_text, .mac = made->mac};
     return 0;
@@ -197,12 +191,10 @@ int instance_create(struct tx *tx, const struct instance_new *wanted, const stru
 
 /* ---- the end ---- */
 
-/* A number that a quarantined domain holds as well stays taken. */
-static void release_address(void *ctx, int64_t network_key, int64_t number, const char *address)
+static void release_address(void *ctx, int64_t network_key, int64_t number)
 {
     struct tx *tx = ctx;
-    if (!store_quarantine_holds_address(tx->db, address))
-        hosts_address_set(tx->hosts, network_key, number, false);
+    hosts_address_set(tx->hosts, network_key, number, false);
 }
 
 int instance_gone(struct tx *tx, struct instance *instance, struct err *err)
@@ -220,7 +212,6 @@ int instance_gone(struct tx *tx, struct instance *instance, struct err *err)
     struct sizes back = {-instance->sizes.vcpus, -instance->sizes.memory_mib,
                          -instance->sizes.disk_gib};
     hosts_use(tx->hosts, instance->node_key, &back, -1);
-    if (!store_quarantine_holds_uid(tx->db, instance->uid))
-        hosts_uid_set(tx->hosts, instance->uid, false);
+    hosts_uid_set(tx->hosts, instance->uid, false);
     return 0;
 }

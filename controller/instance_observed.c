@@ -1,10 +1,13 @@
 /* Desired meets observed, for one instance. Only what differs is written. */
 #include "controller/instance_observed.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "api/err.h"
+#include "api/limits.h"
+#include "api/mem.h"
 #include "controller/hosts.h"
 #include "controller/instance.h"
 #include "controller/operation_rules.h"
@@ -43,6 +46,47 @@ static struct outcome outcome_of(const struct instance *instance,
                             .generation =
                                 known ? smaller(seen->generation, instance->generation) : 0,
                             .final = seen->final};
+}
+
+/* ---- what cannot be ---- */
+
+static bool within(int64_t value, int64_t most)
+{
+    return value >= 0 && value <= most;
+}
+
+/* Of counters what the row has came from us, and can be. */
+char *instance_observed_fault(const struct instance *instance, const struct observed_instance *seen)
+{
+    const struct {
+        const char *what;
+        int64_t value, most;
+    } all[] = {
+        {"vcpus", seen->vcpus, LIMIT_VCPUS},
+        {"memory_mib", seen->memory_mib, LIMIT_MEMORY_MIB},
+        {"disk_gib", seen->disk_gib, LIMIT_DISK_GIB},
+        {"run", seen->run, larger(LIMIT_COUNTER, instance->run)},
+        {"disk_number", seen->disk_number, larger(LIMIT_COUNTER, instance->disk_number)},
+        {"generation", seen->generation, larger(LIMIT_COUNTER, instance->generation)},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+        if (!within(all[i].value, all[i].most))
+            return xasprintf("its host reports %s %" PRId64 ", and at most %" PRId64 " can be",
+                             all[i].what, all[i].value, all[i].most);
+    }
+    return NULL;
+}
+
+int instance_observe_fault(struct tx *tx, struct instance *instance, const char *reason,
+                           bool *ret_wrote, struct err *err)
+{
+    if (instance->observed_state == STATE_ERROR && same_text(instance->observed_reason, reason))
+        return 0;
+    *ret_wrote = true;
+    instance->observed_state = STATE_ERROR;
+    instance->observed_reason = reason;
+    instance_event(tx, instance, "state:error", false);
+    return store_instance_set_observed(tx->db, instance, err);
 }
 
 /* ---- after a restored database ---- */

@@ -22,6 +22,12 @@ struct observe_how {
 int instance_observe(struct tx *tx, struct instance *instance, const struct observed_instance *seen,
                      const struct observe_how *how, bool *ret_wrote, bool *ret_gone,
                      struct err *err);
+/* Whether what is reported of it can be; NULL: yes, else why not, owned by the caller. Then nothing
+ * of that is taken: it is shown as an error, with this reason. */
+char *instance_observed_fault(const struct instance *instance,
+                              const struct observed_instance *seen);
+int instance_observe_fault(struct tx *tx, struct instance *instance, const char *reason,
+                           bool *ret_wrote, struct err *err);
 /* A full report did not name it. */
 int instance_observe_missing(struct tx *tx, struct instance *instance, bool *ret_wrote,
                              struct err *err);

@@ -18,11 +18,11 @@ static int refuse_adopt(const struct instance *instance, struct err *err)
         return 0;
     return err_set(err, ERR_CONFLICT,
                    instance->observed_state == STATE_ERROR
-                       ? "instance %s was not found on its host after the database was restored: "
-                         "rebuild or delete it"
+                       ? "instance %s: %s: rebuild or delete it"
                        : "instance %s waits for its host to report after the database was "
-                         "restored: try again soon",
-                   instance->name);
+                         "restored: try again soon%s",
+                   instance->name,
+                   instance->observed_state == STATE_ERROR ? instance->observed_reason : "");
 }
 
 int instance_refuse_twin(struct tx *tx, const struct instance *instance, struct err *err)

@@ -16,8 +16,16 @@ int meta_get(struct db *db, const char *name, char **ret_value, struct err *err)
 int meta_set(struct tx *tx, const char *name, const char *value, struct err *err);
 
 int epoch_get(struct db *db, char text[ID_TEXT_MAX], struct err *err);
-/* A new epoch: this database is a copy restored from the past. */
-int epoch_mint(struct tx *tx, char text[ID_TEXT_MAX], struct err *err);
+/* A new epoch for all: this database is a copy restored from the past. Epochs are later texts in
+ * the order in which they are minted, and later than `after` (NULL: nothing). */
+int epoch_mint(struct tx *tx, const char *after, char text[ID_TEXT_MAX], struct err *err);
+
+/* The epoch that a node is in: the database's, or one of its own since its bare word began it. */
+int epoch_of_node(struct db *db, int64_t node_key, char text[ID_TEXT_MAX], struct err *err);
+/* The latest that was ever minted here, also for a node that is gone. */
+int epoch_latest(struct db *db, char text[ID_TEXT_MAX], struct err *err);
+int epoch_mint_of_node(struct tx *tx, int64_t node_key, char text[ID_TEXT_MAX], struct err *err);
+
 enum { MARK_TEXT_MAX = 17 };
 /* What tells the history that ends in this revision from any other: of its event, hashed. A
  * copy of the database that went on by itself gives the same revision another mark. 1: there

@@ -7,7 +7,7 @@
 
 #include "api/id.h"
 #include "api/node_protocol.h"
-#include "controller/meta.h"
+#include "controller/marks.h"
 #include "controller/placement.h"
 
 struct db;
@@ -51,7 +51,7 @@ int node_remove(struct tx *tx, struct node *node, bool force, struct err *err);
 struct node_heard {
     struct node_report_ack ack;
     char epoch[ID_TEXT_MAX];
-    char mark[MARK_TEXT_MAX];
+    char mark[MARK_MAX];
     bool freed; /* something is gone: files may be reaped */
 };
 int node_observe(struct tx *tx, int64_t node_key, const struct node_report *report,
@@ -70,7 +70,16 @@ struct observing {
     bool wrote;         /* a row changed, so the report's sequence must last */
     bool node_event;    /* something shown of the node changed */
     bool freed;
+    size_t strangers; /* that came into quarantine by this report */
+    /* What was not taken of it: how much, and the first of that. One line of the log says so. */
+    size_t refused;
+    char refused_what[ID_TEXT_MAX];
+    const char *refused_why;
 };
+/* Why no host can mean this piece of evidence; NULL: it may be. */
+const char *observation_fault(const struct observation *item);
+/* `what`: an instance or a domain, "" for all; copied. `why` lives on. */
+void observing_refuse(struct observing *o, const char *what, const char *why);
 /* node_instances.c: all instances of a report. */
 int node_observe_instances(struct observing *o, struct err *err);
 /* node_quarantine.c: domains that are none of ours. `foreign`: indexes into the report, which
@@ -78,7 +87,11 @@ int node_observe_instances(struct observing *o, struct err *err);
 int node_observe_quarantine(struct observing *o, size_t *foreign, size_t count, struct err *err);
 /* Frees the numbers and the room of all that is quarantined there. */
 int node_forget_quarantine(struct tx *tx, int64_t node_key, struct err *err);
-/* node_epoch.c: whether this database is a copy from the past; then a new epoch begins. */
+/* node_epoch.c: whether this database is a copy from the past; then a new epoch begins, for all
+ * or for this node. */
 int node_look_for_restore(struct observing *o, struct err *err);
+
+/* A new epoch for all, later than `after` (NULL: any): every host's facts are taken over. */
+int epoch_begin(struct tx *tx, const char *after, char epoch[ID_TEXT_MAX], struct err *err);
 
 #endif

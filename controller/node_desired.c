@@ -9,6 +9,7 @@
 #include "api/node_protocol.h"
 #include "controller/console.h"
 #include "controller/db.h"
+#include "controller/marks.h"
 #include "controller/meta.h"
 #include "controller/network.h"
 #include "controller/store_desired.h"
@@ -63,7 +64,7 @@ static int check_history(struct db *db, const struct desired_ask *ask, const cha
         return 0;
     char own[MARK_TEXT_MAX];
     int rc = revision_mark(db, ask->after, own, err);
-    if (rc <= 0 || strcmp(own, ask->mark) == 0)
+    if (rc <= 0 || strncmp(own, ask->mark, MARK_TEXT_MAX - 1) == 0)
         return rc < 0 ? -1 : 0;
     return err_set(err, ERR_CONFLICT,
                    "this database was restored from a copy: what you saw of revision %lld is not "
@@ -76,9 +77,10 @@ static int put_page(struct db *db, const struct desired_ask *ask, struct console
 {
     char epoch[ID_TEXT_MAX];
     int64_t first;
-    char mark[MARK_TEXT_MAX];
-    if (epoch_get(db, epoch, err) != 0 || revision_range(db, &first, &answer->revision, err) != 0 ||
-        revision_mark(db, answer->revision, mark, err) < 0 ||
+    char mark[MARK_MAX];
+    if (epoch_of_node(db, ask->node_key, epoch, err) != 0 ||
+        revision_range(db, &first, &answer->revision, err) != 0 ||
+        marks_give(ask->marks, db, epoch, answer->revision, mark, err) != 0 ||
         check_history(db, ask, epoch, err) != 0)
         return -1;
     bool full = is_full(ask, epoch, answer->revision);
@@ -121,7 +123,8 @@ int node_desired_full(struct db *db, const struct desired_ask *ask, bool *ret_fu
 {
     char epoch[ID_TEXT_MAX];
     int64_t first, last;
-    if (epoch_get(db, epoch, err) != 0 || revision_range(db, &first, &last, err) != 0)
+    if (epoch_of_node(db, ask->node_key, epoch, err) != 0 ||
+        revision_range(db, &first, &last, err) != 0)
         return -1;
     *ret_full = is_full(ask, epoch, last);
     return 0;

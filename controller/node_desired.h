@@ -9,12 +9,14 @@ struct buf;
 struct console;
 struct db;
 struct err;
+struct marks;
 
 struct desired_ask {
     int64_t node_key;
     const char *epoch; /* NULL: none seen */
     int64_t after;
     const char *mark; /* that came with `after`; NULL: none */
+    const struct marks *marks;
 };
 
 struct desired_answer {

@@ -69,15 +69,27 @@ static int64_t evidence(const struct node_report *report, const struct observed_
     for (size_t i = report->observations.count; i > 0; i--) {
         const struct observation *item = &items[i - 1];
         if (item->kind == OBS_STARTED && item->run == seen->run &&
-            strcmp(item->instance, seen->id) == 0)
+            strcmp(item->instance, seen->id) == 0 && !observation_fault(item))
             return item->wall_ms;
     }
     return 0;
 }
 
+static int observe_fault(struct observing *o, struct instance *instance, const char *fault,
+                         struct err *err)
+{
+    observing_refuse(o, instance->id, "of an instance it says what cannot be");
+    int rc = instance_observe_fault(o->tx, instance, fault, &o->wrote, err);
+    instance->observed_reason = NULL; /* `fault` is gone soon */
+    return rc;
+}
+
 static int observe_one(struct observing *o, struct instance *instance,
                        const struct observed_instance *seen, struct err *err)
 {
+    autofree char *fault = instance_observed_fault(instance, seen);
+    if (fault)
+        return observe_fault(o, instance, fault, err);
     struct observe_how how = {
         .epoch = o->epoch,
         .same_epoch = o->same_epoch,
@@ -104,6 +116,17 @@ static int observe_one(struct observing *o, struct instance *instance,
     return 0;
 }
 
+/* Of what cannot be said of any domain nothing is taken, not even that there is one. */
+static bool may_be_reported(struct observing *o, const struct observed_instance *seen)
+{
+    bool known = id_valid(seen->id);
+    if (known && seen->state <= STATE_ABSENT)
+        return true;
+    observing_refuse(o, known ? seen->id : "",
+                     known ? "no state that a host may report" : "no id of a domain");
+    return false;
+}
+
 /* 1: own; 0: foreign. */
 static int observe_alone(struct observing *o, const struct observed_instance *seen, struct err *err)
 {
@@ -120,7 +143,7 @@ static int observe_changed(struct observing *o, size_t *foreign, size_t *ret_cou
 {
     const struct observed_instance *items = o->report->instances.items;
     for (size_t i = 0; i < o->report->instances.count; i++) {
-        int own = items[i].state > STATE_ABSENT ? 1 : observe_alone(o, &items[i], err);
+        int own = may_be_reported(o, &items[i]) ? observe_alone(o, &items[i], err) : 1;
         if (own < 0)
             return -1;
         if (!own)
@@ -134,8 +157,8 @@ static int observe_named(struct observing *o, struct own *own, size_t *foreign, 
 {
     const struct observed_instance *items = o->report->instances.items;
     for (size_t i = 0; i < o->report->instances.count; i++) {
-        if (items[i].state > STATE_ABSENT)
-            continue; /* no state that an agent may report */
+        if (!may_be_reported(o, &items[i]))
+            continue;
         struct instance *instance = own_find(own, items[i].id);
         if (!instance) {
             foreign[(*ret_count)++] = i;

@@ -6,6 +6,9 @@
 #include "api/err.h"
 #include "api/limits.h"
 #include "api/log.h"
+#include "api/mem.h"
+#include "api/utf8.h"
+#include "api/validate.h"
 #include "controller/clock_step.h"
 #include "controller/evidence.h"
 #include "controller/hosts.h"
@@ -17,11 +20,17 @@
 #include "controller/writer.h"
 
 enum { SEEN_WRITTEN_EVERY_MS = 60 * 1000 };
-#define WALL_MOST_MS 253402300799999 /* the end of year 9999 */
+#define WALL_MOST_MS 253402300799999                  /* the end of year 9999 */
+#define BOOT_MOST_MS (100 * 366LL * 24 * 3600 * 1000) /* no host is up for a hundred years */
 
 static void copy(char *to, size_t size, const char *text)
 {
     snprintf(to, size, "%s", text ? text : "");
+}
+
+static bool within(int64_t value, int64_t most)
+{
+    return value >= 0 && value <= most;
 }
 
 static int check_report(const struct node_report *report, struct err *err)
@@ -29,17 +38,47 @@ static int check_report(const struct node_report *report, struct err *err)
     if (report->protocol < 1)
         return err_field(err, "/protocol", "protocol: this controller speaks 1 to %d",
                          NODE_PROTOCOL);
-    if (strlen(report->boot_id) >= HOST_WORD_MAX || strlen(report->incarnation) >= HOST_WORD_MAX)
-        return err_field(err, "/boot_id", "boot_id and incarnation: at most %d bytes each",
-                         HOST_WORD_MAX - 1);
-    if (report->boottime_ms < 0 || report->wall_ms < 0)
-        return err_field(err, "/boottime_ms", "boottime_ms and wall_ms may not be below 0");
-    if (report->boot_order < 0 || report->boot_order > WALL_MOST_MS)
+    if (report->revision < 0 || report->sequence < 0)
+        return err_field(err, report->revision < 0 ? "/revision" : "/sequence",
+                         "revision and sequence may not be below 0");
+    if (!within(report->boottime_ms, BOOT_MOST_MS))
+        return err_field(err, "/boottime_ms", "boottime_ms: want 0 to %lld",
+                         (long long)BOOT_MOST_MS);
+    if (!within(report->wall_ms, WALL_MOST_MS))
+        return err_field(err, "/wall_ms", "wall_ms: want 0 to %lld", (long long)WALL_MOST_MS);
+    if (!within(report->boot_order, WALL_MOST_MS))
         return err_field(err, "/boot_order", "boot_order: want 0 to %lld", (long long)WALL_MOST_MS);
-    const struct node_capacity *c = &report->capacity;
-    if (c->cpus < 0 || c->memory_mib < 0 || c->disk_gib < 0)
-        return err_field(err, "/capacity", "capacity: no amount may be below 0");
     return 0;
+}
+
+void observing_refuse(struct observing *o, const char *what, const char *why)
+{
+    if (o->refused++)
+        return;
+    copy(o->refused_what, sizeof(o->refused_what), what);
+    o->refused_why = why;
+}
+
+static void log_refused(const struct observing *o)
+{
+    const struct host *host = hosts_find(o->tx->hosts, o->node_key);
+    if (o->refused)
+        log_warn("node.report", "node=%s refused=%zu first=%s reason=\"%s\"",
+                 host ? host->name : "?", o->refused, *o->refused_what ? o->refused_what : "-",
+                 o->refused_why);
+}
+
+/* Texts of a host end up on people's terminals. */
+static void make_harmless(const struct node_report *report)
+{
+    struct observed_instance *items = report->instances.items;
+    for (size_t i = 0; i < report->instances.count; i++) {
+        char *texts[] = {items[i].reason, items[i].name, items[i].address};
+        for (size_t t = 0; t < ARRAY_SIZE(texts); t++) {
+            if (texts[t])
+                utf8_harmless(texts[t], strlen(texts[t]), ' ');
+        }
+    }
 }
 
 enum order { ORDER_REFUSED = -1, ORDER_NEXT, ORDER_REPEAT, ORDER_NEW_PROCESS, ORDER_NEW_BOOT };
@@ -77,25 +116,25 @@ static int note_replaced(struct tx *tx, const struct host *host, struct err *err
     return store_node_past_add(tx->db, host->key, host->boot_id, host->incarnation, err);
 }
 
-static bool within(int64_t value, int64_t most)
+static bool is_word(const char *text)
 {
-    return value >= 0 && value <= most;
+    struct err auto_err err = {0};
+    return strlen(text) < HOST_WORD_MAX && validate_word("", text, &err) == 0;
 }
 
 /* The log cannot be mended, so what no host can mean does not get in. */
-static const char *fault_of(const struct observation *item)
+const char *observation_fault(const struct observation *item)
 {
-    enum { YEARS = 100 };
-    const int64_t boot_most = YEARS * 366LL * 24 * 3600 * 1000;
     const int64_t count_most = (int64_t)1 << 60;
     if (item->kind > OBS_COUNTED)
         return "only the controller may say so";
-    if (!within(item->boottime_ms, boot_most) || !within(item->wall_ms, WALL_MOST_MS) ||
+    if (!within(item->boottime_ms, BOOT_MOST_MS) || !within(item->wall_ms, WALL_MOST_MS) ||
         !within(item->boot_order, WALL_MOST_MS))
         return "no time that can be";
-    if (strlen(item->boot_id) >= HOST_WORD_MAX || strpbrk(item->boot_id, " \t\n") ||
-        !id_valid(item->instance) || item->run < 0)
+    if (!is_word(item->boot_id) || !is_word(item->incarnation) || !id_valid(item->instance))
         return "no name that can be";
+    if (!within(item->run, LIMIT_COUNTER) || item->sequence < 0)
+        return "no number that can be";
     if (!within(item->vcpus, LIMIT_VCPUS) || !within(item->memory_mib, LIMIT_MEMORY_MIB) ||
         !within(item->disk_gib, LIMIT_DISK_GIB))
         return "no size that can be";
@@ -109,15 +148,14 @@ static const char *fault_of(const struct observation *item)
 static int take_observation(struct observing *o, const struct observation *item, struct err *err)
 {
     int64_t flavor_key, node_key;
-    const char *fault = fault_of(item);
+    const char *fault = observation_fault(item);
     int known = fault ? 0 : store_instance_node(o->tx->db, item->instance, &node_key, err);
     if (known < 0)
         return -1;
     if (!fault && (!known || node_key != o->node_key))
         fault = "no instance of this host";
     if (fault) {
-        log_warn("node.evidence", "node_key=%lld instance=%s reason=\"%s\"", (long long)o->node_key,
-                 item->instance, fault);
+        observing_refuse(o, id_valid(item->instance) ? item->instance : "", fault);
         return 0;
     }
     if (store_instance_flavor_of(o->tx->db, item, &flavor_key, err) != 0)
@@ -260,8 +298,8 @@ static int settle_order(struct observing *o, const struct host *before, enum ord
     return 0;
 }
 
-static int take(struct observing *o, const struct host *before, enum order order,
-                struct node_heard *heard, struct err *err)
+static int take_report(struct observing *o, const struct host *before, enum order order,
+                       struct node_heard *heard, struct err *err)
 {
     o->new_boot = order == ORDER_NEW_BOOT;
     if (order != ORDER_NEXT &&
@@ -287,8 +325,9 @@ int node_observe(struct tx *tx, int64_t node_key, const struct node_report *repo
     if (!host)
         return err_set(err, ERR_NOT_FOUND, "this node was removed: join again");
     struct observing o = {.tx = tx, .node_key = node_key, .report = report};
-    if (check_report(report, err) != 0 || epoch_get(tx->db, o.epoch, err) != 0)
+    if (check_report(report, err) != 0 || epoch_of_node(tx->db, node_key, o.epoch, err) != 0)
         return -1;
+    make_harmless(report);
     o.same_epoch = report->epoch && strcmp(report->epoch, o.epoch) == 0;
     struct host before = *host;
     enum order order = order_of(tx, &before, report, err);
@@ -296,10 +335,11 @@ int node_observe(struct tx *tx, int64_t node_key, const struct node_report *repo
         return -1;
     /* A repeat is an agent that did not get its answer: everything in it is committed. */
     int rc = order == ORDER_REPEAT ? take_observations(&o, &ret_heard->ack, err)
-                                   : take(&o, &before, order, ret_heard, err);
+                                   : take_report(&o, &before, order, ret_heard, err);
     int64_t first;
+    log_refused(&o);
     if (rc != 0 || revision_range(tx->db, &first, &ret_heard->ack.revision, err) != 0 ||
-        revision_mark(tx->db, ret_heard->ack.revision, ret_heard->mark, err) < 0)
+        marks_give(tx->marks, tx->db, o.epoch, ret_heard->ack.revision, ret_heard->mark, err) != 0)
         return -1;
     snprintf(ret_heard->epoch, sizeof(ret_heard->epoch), "%s", o.epoch);
     ret_heard->ack.epoch = ret_heard->epoch;

@@ -1,9 +1,11 @@
-/* Domains on a host that this database does not know, or not there: counted in capacity,
- * their numbers not given out, never touched. */
+/* Domains on a host that this database does not know, or not there: counted in its capacity,
+ * their numbers not given out on that host (instance_numbers.c), never touched. What a host says
+ * of them takes nothing from other hosts, nor from a row that has an address. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/err.h"
+#include "api/limits.h"
 #include "api/mem.h"
 #include "controller/hosts.h"
 #include "controller/network.h"
@@ -67,37 +69,19 @@ static void use(struct tx *tx, int64_t node_key, const struct quarantined *row, 
     hosts_use(tx->hosts, node_key, &delta, 0);
 }
 
-static void take_numbers(struct tx *tx, const struct quarantined *row)
-{
-    if (row->uid)
-        hosts_uid_set(tx->hosts, row->uid, true);
-    if (row->address)
-        hosts_address_set(tx->hosts, 0, address_number(row->address), true);
-}
-
-/* After the row is gone: unless someone else holds the same number. */
-static void free_numbers(struct tx *tx, const struct quarantined *row)
-{
-    if (row->uid && !store_instance_holds_uid(tx->db, row->uid) &&
-        !store_quarantine_holds_uid(tx->db, row->uid))
-        hosts_uid_set(tx->hosts, row->uid, false);
-    if (row->address && !store_instance_holds_address(tx->db, row->address) &&
-        !store_quarantine_holds_address(tx->db, row->address))
-        hosts_address_set(tx->hosts, 0, address_number(row->address), false);
-}
-
 static int leave(struct tx *tx, int64_t node_key, const struct quarantined *row, struct err *err)
 {
     if (store_quarantine_remove(tx->db, node_key, row->domain, err) != 0)
         return -1;
     use(tx, node_key, row, -1);
-    free_numbers(tx, row);
     return 0;
 }
 
 static int64_t amount(int64_t value)
 {
-    return value > 0 && value < INT32_MAX ? value : 0;
+    if (value > LIMIT_HOST_AMOUNT)
+        return LIMIT_HOST_AMOUNT;
+    return value > 0 ? value : 0;
 }
 
 static struct quarantined from_report(const struct observed_instance *seen)
@@ -107,7 +91,7 @@ static struct quarantined from_report(const struct observed_instance *seen)
         .name = seen->name,
         .state = seen->state,
         .sizes = {amount(seen->vcpus), amount(seen->memory_mib), amount(seen->disk_gib)},
-        .uid = seen->uid > 0 ? seen->uid : 0,
+        .uid = seen->uid >= UID_FIRST && seen->uid <= UID_LAST ? seen->uid : 0,
         .address = address_number(seen->address) >= 0 ? seen->address : NULL,
     };
 }
@@ -131,7 +115,6 @@ static int enter(struct observing *o, const struct quarantined *row, const struc
         return -1;
     o->wrote = o->node_event = true;
     use(o->tx, o->node_key, row, 1);
-    take_numbers(o->tx, row);
     return store_quarantine_put(o->tx->db, o->node_key, row, o->tx->now_ms, err);
 }
 
@@ -147,6 +130,11 @@ static int observe_one(struct observing *o, struct held *held, const struct obse
         held->named[at] = true;
     if (old && same(&row, old))
         return 0;
+    if (!old && held->count + o->strangers >= LIMIT_NODE_STRANGERS) {
+        observing_refuse(o, row.domain, "more domains in quarantine than are counted");
+        return 0;
+    }
+    o->strangers += !old;
     return enter(o, &row, old, err);
 }
 

@@ -54,14 +54,34 @@ int64_t numbers_lowest(const struct numbers *numbers)
     return numbers->first + (int64_t)at;
 }
 
-static bool inside(const struct numbers *numbers, int64_t number)
+int64_t numbers_next(const struct numbers *numbers, int64_t from)
+{
+    size_t at = from > numbers->first ? (size_t)(from - numbers->first) : 0;
+    int level = 0;
+    uint64_t open = 0;
+    for (; level < NUMBERS_LEVELS; level++, at = at / 64 + 1) {
+        if (at / 64 >= words_at(numbers->count, level))
+            return -1;
+        open = ~numbers->level[level][at / 64] & UINT64_MAX << (at % 64);
+        if (open)
+            break;
+    }
+    if (level == NUMBERS_LEVELS || numbers->count == 0)
+        return -1;
+    at = at / 64 * 64 + (size_t)__builtin_ctzll(open);
+    while (level-- > 0)
+        at = at * 64 + (size_t)__builtin_ctzll(~numbers->level[level][at]);
+    return numbers->first + (int64_t)at;
+}
+
+bool numbers_inside(const struct numbers *numbers, int64_t number)
 {
     return number >= numbers->first && number - numbers->first < numbers->count;
 }
 
 bool numbers_taken(const struct numbers *numbers, int64_t number)
 {
-    if (!inside(numbers, number))
+    if (!numbers_inside(numbers, number))
         return false;
     size_t at = (size_t)(number - numbers->first);
     return numbers->level[0][at / 64] >> (at % 64) & 1;
@@ -69,7 +89,7 @@ bool numbers_taken(const struct numbers *numbers, int64_t number)
 
 bool numbers_set(struct numbers *numbers, int64_t number, bool taken)
 {
-    if (!inside(numbers, number))
+    if (!numbers_inside(numbers, number))
         return false;
     bool was = numbers_taken(numbers, number);
     size_t at = (size_t)(number - numbers->first);

@@ -20,6 +20,10 @@ void numbers_init(struct numbers *numbers, int64_t first, int64_t last);
 void numbers_release(struct numbers *numbers);
 /* -1: all are taken. */
 int64_t numbers_lowest(const struct numbers *numbers);
+/* The lowest free one from `from` on; -1: none. */
+int64_t numbers_next(const struct numbers *numbers, int64_t from);
+/* Whether it is one that may be given out, free or not. */
+bool numbers_inside(const struct numbers *numbers, int64_t number);
 bool numbers_taken(const struct numbers *numbers, int64_t number);
 /* Returns whether it was taken. A number outside the range counts as free and stays it. */
 bool numbers_set(struct numbers *numbers, int64_t number, bool taken);

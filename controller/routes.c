@@ -25,6 +25,8 @@ const struct route routes[] = {
     READ("/v1/openapi.yaml", "system.openapi", .flags = ROUTE_OPEN, .handle = handle_system_openapi),
     READ("/metrics", "system.metrics", OPERATOR_SEES, .handle = handle_metrics_show),
 
+    CREATE("/v1/system/restored", "system.restored", OPERATOR, .handle = handle_system_restored),
+
     READ("/v1/instances", "instance.list", .handle = handle_instance_list),
     CREATE("/v1/instances", "instance.create", .handle = handle_instance_create),
     READ("/v1/instances/{instance}", "instance.show", .handle = handle_instance_show),

@@ -326,6 +326,9 @@ static const char *const migrations[] = {
     "  BEGIN SELECT RAISE(ABORT, 'segments are append-only'); END;"
     "CREATE TRIGGER segment_no_delete BEFORE DELETE ON segment"
     "  BEGIN SELECT RAISE(ABORT, 'segments are append-only'); END;",
+
+    /* A node's own epoch, since its word alone began one; NULL: the database's. */
+    "ALTER TABLE node ADD COLUMN epoch TEXT;",
 };
 
 const char *const *schema_migrations(int *ret_count)

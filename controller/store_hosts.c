@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "api/err.h"
+#include "api/limits.h"
 #include "controller/db.h"
 #include "controller/hosts.h"
 #include "controller/network.h"
@@ -53,14 +54,18 @@ static int add_used(struct hosts *hosts, struct stmt *stmt, struct err *err)
     return rc;
 }
 
+/* A row says what it says; the sums must not overflow by it (LIMIT_HOST_AMOUNT). */
 static int load_used(struct hosts *hosts, struct db *db, struct err *err)
 {
     struct stmt auto_stmt *live =
-        db_stmt(db, "SELECT node_key, sum(vcpus), sum(memory_mib), sum(disk_gib), count(*)"
-                    " FROM instance WHERE gone_ms IS NULL GROUP BY node_key");
+        db_stmt(db, "SELECT node_key, sum(min(vcpus, ?1)), sum(min(memory_mib, ?1)),"
+                    " sum(min(disk_gib, ?1)), count(*) FROM instance WHERE gone_ms IS NULL"
+                    " GROUP BY node_key");
     struct stmt auto_stmt *quarantined =
-        db_stmt(db, "SELECT node_key, sum(vcpus), sum(memory_mib), sum(disk_gib), 0"
-                    " FROM quarantine GROUP BY node_key");
+        db_stmt(db, "SELECT node_key, sum(min(vcpus, ?1)), sum(min(memory_mib, ?1)),"
+                    " sum(min(disk_gib, ?1)), 0 FROM quarantine GROUP BY node_key");
+    stmt_bind(live, "i", (int64_t)LIMIT_HOST_AMOUNT);
+    stmt_bind(quarantined, "i", (int64_t)LIMIT_HOST_AMOUNT);
     if (add_used(hosts, live, err) != 0)
         return -1;
     return add_used(hosts, quarantined, err);
@@ -82,11 +87,10 @@ static int load_networks(struct hosts *hosts, struct db *db, struct err *err)
     return rc;
 }
 
+/* What quarantined domains hold is taken on their own hosts only (instance_numbers.c). */
 static int load_uids(struct hosts *hosts, struct db *db, struct err *err)
 {
-    struct stmt auto_stmt *stmt =
-        db_stmt(db, "SELECT uid FROM instance WHERE gone_ms IS NULL"
-                    " UNION ALL SELECT uid FROM quarantine WHERE uid IS NOT NULL");
+    struct stmt auto_stmt *stmt = db_stmt(db, "SELECT uid FROM instance WHERE gone_ms IS NULL");
     int rc;
     while ((rc = stmt_step(stmt, err)) == 1)
         hosts_uid_set(hosts, stmt_i64(stmt, 0), true);
@@ -97,15 +101,9 @@ static int load_addresses(struct hosts *hosts, struct db *db, struct err *err)
 {
     struct stmt auto_stmt *held =
         db_stmt(db, "SELECT network_key, address_number FROM interface WHERE released_ms IS NULL");
-    struct stmt auto_stmt *quarantined =
-        db_stmt(db, "SELECT address FROM quarantine WHERE address IS NOT NULL");
     int rc;
     while ((rc = stmt_step(held, err)) == 1)
         hosts_address_set(hosts, stmt_i64(held, 0), stmt_i64(held, 1), true);
-    if (rc != 0)
-        return rc;
-    while ((rc = stmt_step(quarantined, err)) == 1)
-        hosts_address_set(hosts, 0, address_number(stmt_text(quarantined, 0)), true);
     return rc;
 }
 

@@ -78,8 +78,7 @@ int store_instance_set_desired(struct db *db, const struct instance *instance, s
 int store_instance_set_power(struct db *db, const struct instance *instance, struct err *err);
 int store_instance_set_observed(struct db *db, const struct instance *instance, struct err *err);
 /* deleted_ms and gone_ms, and releases the interfaces, with a call of `each` for each. */
-typedef void interface_released(void *ctx, int64_t network_key, int64_t number,
-                                const char *address);
+typedef void interface_released(void *ctx, int64_t network_key, int64_t number);
 int store_instance_set_gone(struct db *db, const struct instance *instance,
                             interface_released *each, void *ctx, struct err *err);
 

@@ -112,13 +112,13 @@ static int release_interfaces(struct db *db, const struct instance *instance, st
 int store_instance_set_gone(struct db *db, const struct instance *instance,
                             interface_released *each, void *ctx, struct err *err)
 {
-    struct stmt auto_stmt *held = db_stmt(
-        db, "SELECT network_key, address_number, address FROM interface WHERE instance_key = ?"
-            " AND released_ms IS NULL");
+    struct stmt auto_stmt *held =
+        db_stmt(db, "SELECT network_key, address_number FROM interface WHERE instance_key = ?"
+                    " AND released_ms IS NULL");
     stmt_bind(held, "i", instance->key);
     int rc;
     while ((rc = stmt_step(held, err)) == 1)
-        each(ctx, stmt_i64(held, 0), stmt_i64(held, 1), stmt_text(held, 2));
+        each(ctx, stmt_i64(held, 0), stmt_i64(held, 1));
     struct stmt auto_stmt *stmt = db_stmt(
         db, "UPDATE instance SET deleted_ms = ?, gone_ms = ?, revision = ?, desired_revision = ?"
             " WHERE key = ?");

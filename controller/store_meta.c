@@ -1,4 +1,7 @@
 /* Single values of the whole database. */
+#include <stdio.h>
+#include <string.h>
+
 #include "api/buf.h"
 #include "api/clock.h"
 #include "api/err.h"
@@ -37,10 +40,75 @@ int epoch_get(struct db *db, char text[ID_TEXT_MAX], struct err *err)
     return 0;
 }
 
-int epoch_mint(struct tx *tx, char text[ID_TEXT_MAX], struct err *err)
+int epoch_of_node(struct db *db, int64_t node_key, char text[ID_TEXT_MAX], struct err *err)
+{
+    auto_stmt struct stmt *stmt = db_stmt(db, "SELECT epoch FROM node WHERE key = ?");
+    stmt_bind(stmt, "i", node_key);
+    int rc = stmt_step(stmt, err);
+    if (rc < 0)
+        return -1;
+    if (rc == 0 || stmt_null(stmt, 0))
+        return epoch_get(db, text, err);
+    snprintf(text, ID_TEXT_MAX, "%s", stmt_text(stmt, 0));
+    return 0;
+}
+
+/* The time in a UUIDv7: 48 bits, in the first 12 of its digits. */
+static int64_t epoch_time_ms(const char *epoch)
+{
+    int64_t ms = 0;
+    for (int digits = 0; *epoch && digits < 12; epoch++) {
+        int digit = *epoch <= '9' ? *epoch - '0' : (*epoch | 0x20) - 'a' + 10;
+        if (*epoch == '-')
+            continue;
+        ms = ms << 4 | (digit & 15);
+        digits++;
+    }
+    return ms;
+}
+
+int epoch_latest(struct db *db, char text[ID_TEXT_MAX], struct err *err)
+{
+    auto_stmt struct stmt *stmt = db_stmt(db, "SELECT max(epoch) FROM node");
+    char own[ID_TEXT_MAX];
+    if (epoch_get(db, own, err) != 0 || stmt_step(stmt, err) != 1)
+        return -1;
+    bool node = !stmt_null(stmt, 0) && strcmp(stmt_text(stmt, 0), own) > 0;
+    snprintf(text, ID_TEXT_MAX, "%s", node ? stmt_text(stmt, 0) : own);
+    return 0;
+}
+
+/* The clock may have been set back since the last one: its time is gone past then. */
+static void epoch_after(const char *last, char text[ID_TEXT_MAX])
 {
     id_new(text);
-    return meta_set(tx, "epoch", text, err);
+    if (strcmp(text, last) > 0)
+        return;
+    char time[13];
+    snprintf(time, sizeof(time), "%012llx", (unsigned long long)epoch_time_ms(last) + 1);
+    memcpy(text, time, 8);
+    memcpy(text + 9, time + 8, 4);
+}
+
+int epoch_mint(struct tx *tx, const char *after, char text[ID_TEXT_MAX], struct err *err)
+{
+    char last[ID_TEXT_MAX];
+    if (epoch_latest(tx->db, last, err) != 0)
+        return -1;
+    epoch_after(after && strcmp(after, last) > 0 ? after : last, text);
+    auto_stmt struct stmt *stmt = db_stmt(tx->db, "UPDATE node SET epoch = NULL");
+    return meta_set(tx, "epoch", text, err) == 0 ? stmt_run(stmt, err) : -1;
+}
+
+int epoch_mint_of_node(struct tx *tx, int64_t node_key, char text[ID_TEXT_MAX], struct err *err)
+{
+    char last[ID_TEXT_MAX];
+    if (epoch_latest(tx->db, last, err) != 0)
+        return -1;
+    epoch_after(last, text);
+    auto_stmt struct stmt *stmt = db_stmt(tx->db, "UPDATE node SET epoch = ? WHERE key = ?");
+    stmt_bind(stmt, "ti", text, node_key);
+    return stmt_run(stmt, err);
 }
 
 /* The counter outlives the rows: a log that was emptied still goes on where it was. */
@@ -88,5 +156,6 @@ int revision_foreign(struct db *db, int64_t revision, const char *mark, struct e
     if (!mark || !*mark)
         return 0;
     int rc = revision_mark(db, revision, own, err);
-    return rc == 1 ? strcmp(mark, own) != 0 : rc;
+    /* What follows the history in a mark is a signature (marks.h). */
+    return rc == 1 ? strncmp(mark, own, MARK_TEXT_MAX - 1) != 0 : rc;
 }

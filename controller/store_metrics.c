@@ -62,9 +62,22 @@ static int print_operations(struct db *db, struct buf *out, struct err *err)
     return 0;
 }
 
+static int print_quarantined(struct db *db, struct buf *out, struct err *err)
+{
+    auto_stmt struct stmt *stmt = db_stmt(db, "SELECT count(*) FROM quarantine");
+    if (stmt_step(stmt, err) != 1)
+        return -1;
+    buf_printf(out,
+               "# HELP minicloud_quarantined Domains on hosts that this cloud does not know.\n"
+               "# TYPE minicloud_quarantined gauge\nminicloud_quarantined %lld\n",
+               (long long)stmt_i64(stmt, 0));
+    return 0;
+}
+
 int metrics_print_rows(struct db *db, struct buf *out, struct err *err)
 {
-    if (print_instances(db, out, err) != 0 || print_nodes(db, out, err) != 0)
+    if (print_instances(db, out, err) != 0 || print_nodes(db, out, err) != 0 ||
+        print_quarantined(db, out, err) != 0)
         return -1;
     return print_operations(db, out, err);
 }

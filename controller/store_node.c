@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api/err.h"
+#include "api/limits.h"
 #include "api/mem.h"
 #include "controller/db.h"
 #include "controller/hosts.h"
@@ -39,12 +40,13 @@ static void read_row(struct stmt *stmt, struct node *row)
 static int read_used(struct db *db, struct node *row, struct err *err)
 {
     struct stmt auto_stmt *live =
-        db_stmt(db, "SELECT sum(vcpus), sum(memory_mib), sum(disk_gib), count(*) FROM instance"
-                    " WHERE node_key = ? AND gone_ms IS NULL");
-    struct stmt auto_stmt *held = db_stmt(
-        db, "SELECT sum(vcpus), sum(memory_mib), sum(disk_gib) FROM quarantine WHERE node_key = ?");
-    stmt_bind(live, "i", row->key);
-    stmt_bind(held, "i", row->key);
+        db_stmt(db, "SELECT sum(min(vcpus, ?2)), sum(min(memory_mib, ?2)), sum(min(disk_gib, ?2)),"
+                    " count(*) FROM instance WHERE node_key = ?1 AND gone_ms IS NULL");
+    struct stmt auto_stmt *held =
+        db_stmt(db, "SELECT sum(min(vcpus, ?2)), sum(min(memory_mib, ?2)), sum(min(disk_gib, ?2))"
+                    " FROM quarantine WHERE node_key = ?1");
+    stmt_bind(live, "ii", row->key, (int64_t)LIMIT_HOST_AMOUNT);
+    stmt_bind(held, "ii", row->key, (int64_t)LIMIT_HOST_AMOUNT);
     if (stmt_step(live, err) < 0 || stmt_step(held, err) < 0)
         return -1;
     row->used.vcpus = stmt_i64(live, 0) + stmt_i64(held, 0);
@@ -202,10 +204,13 @@ int store_node_past_has(struct db *db, int64_t node_key, const char *boot_id,
     return stmt_step(stmt, err);
 }
 
-int store_instance_adopt_all(struct db *db, int64_t revision, struct err *err)
+int store_instance_adopt_all(struct db *db, int64_t node_key, int64_t revision, struct err *err)
 {
-    struct stmt auto_stmt *stmt = db_stmt(db, "UPDATE instance SET adopt = 1, desired_revision = ?"
-                                              " WHERE gone_ms IS NULL AND deleted_ms IS NULL");
-    stmt_bind(stmt, "i", revision);
+    struct stmt auto_stmt *stmt =
+        db_stmt(db, node_key ? "UPDATE instance SET adopt = 1, desired_revision = ?1"
+                               " WHERE gone_ms IS NULL AND deleted_ms IS NULL AND node_key = ?2"
+                             : "UPDATE instance SET adopt = 1, desired_revision = ?1"
+                               " WHERE gone_ms IS NULL AND deleted_ms IS NULL AND ?2 = 0");
+    stmt_bind(stmt, "ii", revision, node_key);
     return stmt_run(stmt, err);
 }

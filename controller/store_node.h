@@ -54,15 +54,12 @@ int store_quarantine_list(struct db *db, int64_t node_key, quarantined_each *eac
 int store_quarantine_put(struct db *db, int64_t node_key, const struct quarantined *row,
                          int64_t now_ms, struct err *err);
 int store_quarantine_remove(struct db *db, int64_t node_key, const char *domain, struct err *err);
-/* Whether a domain in quarantine has the uid or an address of this instance; which. 1, 0, -1. */
+/* Whether a domain in quarantine on its own node has the uid or an address of this instance;
+ * which. 1, 0, -1. */
 int store_quarantine_twin(struct db *db, int64_t instance_key, char *ret_text, size_t size,
                           struct err *err);
-bool store_quarantine_holds_uid(struct db *db, int64_t uid);
-bool store_quarantine_holds_address(struct db *db, const char *address);
-bool store_instance_holds_uid(struct db *db, int64_t uid);
-bool store_instance_holds_address(struct db *db, const char *address);
 
-/* All live instances, whatever their node: adopt = 1. */
-int store_instance_adopt_all(struct db *db, int64_t revision, struct err *err);
+/* All live instances of a node (0: of all): adopt = 1. */
+int store_instance_adopt_all(struct db *db, int64_t node_key, int64_t revision, struct err *err);
 
 #endif

@@ -2,8 +2,16 @@
 #include <stdio.h>
 
 #include "api/err.h"
+#include "api/limits.h"
 #include "controller/db.h"
 #include "controller/store_node.h"
+
+/* As the sums over rows count it (store_hosts.c). */
+static int64_t amount(struct stmt *stmt, int column)
+{
+    int64_t value = stmt_i64(stmt, column);
+    return value < LIMIT_HOST_AMOUNT ? value : LIMIT_HOST_AMOUNT;
+}
 
 int store_quarantine_list(struct db *db, int64_t node_key, quarantined_each *each, void *ctx,
                           struct err *err)
@@ -18,7 +26,7 @@ int store_quarantine_list(struct db *db, int64_t node_key, quarantined_each *eac
             .domain = stmt_text(stmt, 0),
             .name = stmt_text(stmt, 1),
             .state = (int)stmt_i64(stmt, 2),
-            .sizes = {stmt_i64(stmt, 3), stmt_i64(stmt, 4), stmt_i64(stmt, 5)},
+            .sizes = {amount(stmt, 3), amount(stmt, 4), amount(stmt, 5)},
             .uid = stmt_i64(stmt, 6),
             .address = stmt_text(stmt, 7),
         };
@@ -55,7 +63,8 @@ int store_quarantine_twin(struct db *db, int64_t instance_key, char *ret_text, s
 {
     struct stmt auto_stmt *stmt =
         db_stmt(db, "SELECT q.domain, n.name, q.uid = i.uid FROM instance i JOIN quarantine q"
-                    " JOIN node n ON n.key = q.node_key WHERE i.key = ? AND (q.uid = i.uid"
+                    " ON q.node_key = i.node_key JOIN node n ON n.key = q.node_key"
+                    " WHERE i.key = ? AND (q.uid = i.uid"
                     " OR q.address IN (SELECT address FROM interface WHERE instance_key = i.key"
                     "                  AND released_ms IS NULL)) LIMIT 1");
     stmt_bind(stmt, "i", instance_key);
@@ -64,41 +73,4 @@ int store_quarantine_twin(struct db *db, int64_t instance_key, char *ret_text, s
         snprintf(ret_text, size, "domain %s on node %s holds its %s", stmt_text(stmt, 0),
                  stmt_text(stmt, 1), stmt_i64(stmt, 2) ? "user id" : "address");
     return rc;
-}
-
-/* An error counts as held: what is not known to be free is not given out. */
-static bool any(struct stmt *stmt)
-{
-    struct err auto_err err = {0};
-    return stmt_step(stmt, &err) != 0;
-}
-
-bool store_quarantine_holds_uid(struct db *db, int64_t uid)
-{
-    struct stmt auto_stmt *stmt = db_stmt(db, "SELECT 1 FROM quarantine WHERE uid = ? LIMIT 1");
-    stmt_bind(stmt, "i", uid);
-    return any(stmt);
-}
-
-bool store_quarantine_holds_address(struct db *db, const char *address)
-{
-    struct stmt auto_stmt *stmt = db_stmt(db, "SELECT 1 FROM quarantine WHERE address = ? LIMIT 1");
-    stmt_bind(stmt, "t", address);
-    return any(stmt);
-}
-
-bool store_instance_holds_uid(struct db *db, int64_t uid)
-{
-    struct stmt auto_stmt *stmt =
-        db_stmt(db, "SELECT 1 FROM instance WHERE uid = ? AND gone_ms IS NULL");
-    stmt_bind(stmt, "i", uid);
-    return any(stmt);
-}
-
-bool store_instance_holds_address(struct db *db, const char *address)
-{
-    struct stmt auto_stmt *stmt =
-        db_stmt(db, "SELECT 1 FROM interface WHERE address = ? AND released_ms IS NULL LIMIT 1");
-    stmt_bind(stmt, "t", address);
-    return any(stmt);
 }

@@ -231,7 +231,8 @@ int writer_start(const struct writer_settings *settings, struct writer **ret_wri
                         .writer = w,
                         .hosts = settings->hosts,
                         .tokens = settings->tokens,
-                        .vouchers = settings->vouchers};
+                        .vouchers = settings->vouchers,
+                        .marks = settings->marks};
     if (pthread_create(&w->thread, NULL, writer_main, w) != 0) {
         writer_free(w);
         return err_set(err, ERR_INTERNAL, "cannot start the writer's thread");

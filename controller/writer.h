@@ -19,6 +19,7 @@
 struct db;
 struct err;
 struct hosts;
+struct marks;
 struct watch;
 struct tokens;
 struct vouchers;
@@ -31,6 +32,7 @@ struct tx {
     struct hosts *hosts;       /* the placement table, see hosts.h */
     struct tokens *tokens;     /* the table that requests are authenticated against */
     struct vouchers *vouchers; /* our own line of time, see vouch.h; NULL: none */
+    const struct marks *marks; /* what signs the marks of hosts; NULL: nothing does */
     int64_t now_ms;            /* wall clock of the group */
     /* The same for ages: never ahead of the time that has passed since the start, so that a
      * clock that jumps forward makes nothing old. */
@@ -78,6 +80,7 @@ struct writer_settings {
     struct watch *watch;
     struct tokens *tokens;
     struct vouchers *vouchers; /* NULL: none */
+    const struct marks *marks; /* NULL: none */
     struct hosts *hosts;       /* NULL: none; else `hooks` too */
     const struct hosts_hooks *hooks;
     int64_t event_keep;    /* revisions kept, 0: all */

@@ -7,6 +7,7 @@
 
 #include "api/config.h"
 #include "api/err.h"
+#include "api/limits.h"
 #include "api/log.h"
 #include "api/mem.h"
 #include "api/types.h"
@@ -76,15 +77,33 @@ static void set_default(char **text, char *value)
     *text = value;
 }
 
+/* A node's name is a label; the domain part of a host name is not needed, and what no label
+ * may hold becomes a hyphen. */
+static char *label_of(const char *host)
+{
+    char *name = xstrndup(host, strcspn(host, "."));
+    if (strlen(name) > LIMIT_NAME)
+        name[LIMIT_NAME] = '\0';
+    for (char *c = name; *c; c++) {
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+        else if (!(*c >= 'a' && *c <= 'z') && !(*c >= '0' && *c <= '9'))
+            *c = '-';
+    }
+    if (name[0] && name[0] != '-' && name[strlen(name) - 1] != '-')
+        return name;
+    free(name);
+    return xstrdup("node");
+}
+
 int settings_load(const char *path, bool required, int argc, char **argv, struct settings *ret,
                   struct err *err)
 {
     char host[256] = "";
     if (config_load(fields, ARRAY_SIZE(fields), path, required, argc, argv, ret, err))
         return -1;
-    /* A node's name is a label; the domain part of a host name is not needed. */
     bool named = gethostname(host, sizeof host - 1) == 0 && host[0];
-    set_default(&ret->name, named ? xstrndup(host, strcspn(host, ".")) : xstrdup("node"));
+    set_default(&ret->name, label_of(named ? host : "node"));
     set_default(&ret->token_file, xasprintf("%s/token", ret->state_dir));
     return 0;
 }

@@ -446,6 +446,26 @@ static void test_sha256__agrees_with_the_published_vectors(void **state)
     sha256_free(NULL);
 }
 
+static void test_hmac__agrees_with_the_published_vectors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *text, *hex; /* RFC 4231, cases 1 and 2 */
+    } cases[] = {
+        {"\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b",
+         "Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+        {"Jefe", "what do ya want for nothing?",
+         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        uint8_t hash[SHA256_BYTES];
+        char text[SHA256_TEXT_MAX];
+        hmac_sha256(cases[i].key, strlen(cases[i].key), cases[i].text, strlen(cases[i].text), hash);
+        sha256_text(hash, text);
+        assert_string_equal(text, cases[i].hex);
+    }
+}
+
 static void test_sha256__text_is_64_hex_digits_of_either_case(void **state)
 {
     (void)state;
@@ -631,6 +651,7 @@ int main(void)
         cmocka_unit_test(test_id__of_several_threads_never_share_a_stamp),
         cmocka_unit_test(test_id__shape_is_judged_exactly),
         cmocka_unit_test(test_sha256__agrees_with_the_published_vectors),
+        cmocka_unit_test(test_hmac__agrees_with_the_published_vectors),
         cmocka_unit_test(test_sha256__text_is_64_hex_digits_of_either_case),
         cmocka_unit_test(test_secret__has_a_prefix_and_256_random_bits),
         cmocka_unit_test(test_base64__agrees_with_rfc_4648),

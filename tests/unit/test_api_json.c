@@ -455,7 +455,7 @@ static void test_json_writer__puts_commas_where_they_belong(void **state)
     json_put_raw(&w, "raw", "[1]xx", 3);
     json_close(&w, '}');
     assert_string_equal(out.data,
-                        "{\"a\":\"x\",\"none\":null,\"list\":[-9223372036854775808,true,{},[]],"
+                        "{\"a\":\"x\",\"none\":null,\"list\":[-9007199254740991,true,{},[]],"
                         "\"k\\\"ey\":null,\"never\":null,\"then\":\"1970-01-01T00:00:00.001Z\","
                         "\"raw\":[1]}");
 }

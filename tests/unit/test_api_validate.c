@@ -81,6 +81,18 @@ static void test_name__tells_limit_and_length(void **state)
     assert_string_equal(err.msg, "name: must not be empty");
 }
 
+static void test_word__is_printable_and_cannot_end_a_quote(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"a", "1.2.3-rc1", "0190b6a8-1c2d-7e3f-8a4b-5c6d7e8f9a0b"};
+    static const char *const bad[] = {"a b", "a\n", "\x1B[2J",  "a\"",
+                                      "a'",  "a\\", "\xC3\xA9", "\x7F"};
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+        assert_taken(validate_word, good[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_refused(validate_word, bad[i]);
+}
+
 static void test_hostname__is_labels_joined_by_dots(void **state)
 {
     (void)state;
@@ -268,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_name__is_a_dns_label),
         cmocka_unit_test(test_name__shaped_like_an_id_is_refused),
         cmocka_unit_test(test_name__tells_limit_and_length),
+        cmocka_unit_test(test_word__is_printable_and_cannot_end_a_quote),
         cmocka_unit_test(test_hostname__is_labels_joined_by_dots),
         cmocka_unit_test(test_label_name__allows_letters_digits_and_four_marks),
         cmocka_unit_test(test_label_value__is_any_text_without_control_characters),

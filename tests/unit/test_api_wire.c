@@ -367,6 +367,18 @@ static void test_wire__takes_one_text_for_one_64_bit_number(void **state)
     }
 }
 
+static void test_wire__takes_a_64_bit_number_of_an_older_program_as_an_integer(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"name\":\"a\",\"bytes\":9007199254740991}";
+    struct thing thing = {0};
+    struct err auto_err err = {0};
+    assert_int_equal(wire_parse(&thing_wire, text, strlen(text), WIRE_STRICT, &thing, &err), -1);
+    assert_int_equal(wire_parse(&thing_wire, text, strlen(text), WIRE_LENIENT, &thing, &err), 0);
+    assert_true(thing.bytes == 9007199254740991);
+    wire_release(&thing_wire, &thing);
+}
+
 /* ---- labels ---- */
 
 static void test_wire__names_the_label_that_is_refused(void **state)
@@ -528,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_wire__refuses_an_enum_value_and_lists_the_known),
         cmocka_unit_test(test_wire__refuses_times_that_are_none),
         cmocka_unit_test(test_wire__takes_one_text_for_one_64_bit_number),
+        cmocka_unit_test(test_wire__takes_a_64_bit_number_of_an_older_program_as_an_integer),
         cmocka_unit_test(test_wire__names_the_label_that_is_refused),
         cmocka_unit_test(test_wire__bounds_the_number_of_labels),
         cmocka_unit_test(test_labels__print_canonically_and_parse_back),

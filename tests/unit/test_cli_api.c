@@ -510,9 +510,28 @@ static int teardown(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void test_system__takes_an_operators_word_that_a_copy_was_put_back(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"POST /v1/system/restored", 200, "{\"epoch\":\"e2\"}", false, 0},
+        {0},
+    };
+    struct script script;
+    script_start(&script, steps);
+    auto_ran struct ran unsure = run("cloudctl system restored");
+    assert_int_equal(unsure.code, 2);
+    assert_has(unsure.err, "--yes");
+    auto_ran struct ran said = run("cloudctl system restored --reason Monday --yes");
+    assert_int_equal(said.code, 0);
+    assert_has(script.log.data, "POST /v1/system/restored {\"reason\":\"Monday\"}\n");
+    script_stop(&script);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_system__takes_an_operators_word_that_a_copy_was_put_back),
         TEST(test_start__waits_until_the_operation_is_done),
         TEST(test_create__sends_the_body_and_prints_what_became_of_it),
         TEST(test_user_data__travels_as_base64_from_a_file_and_from_standard_input),

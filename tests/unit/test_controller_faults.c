@@ -43,10 +43,11 @@ static void report(struct sim_agent *host)
         fail_msg("%s", err.msg);
 }
 
+/* That the first host is in. */
 static void epoch_of(struct world *world, char epoch[ID_TEXT_MAX])
 {
     struct err auto_err err = {0};
-    assert_int_equal(epoch_get(app_reader(world->app), epoch, &err), 0);
+    assert_int_equal(epoch_of_node(app_reader(world->app), 1, epoch, &err), 0);
 }
 
 /* ---- hosts that cannot look ---- */

@@ -150,8 +150,8 @@ static int fail_run(struct tx *tx, void *ctx, struct err *err)
     struct sizes more = {1, 2, 3};
     hosts_use(tx->hosts, host.key, &more, 1);
     hosts_uid_set(tx->hosts, hosts_uid_lowest(tx->hosts), true);
-    hosts_address_set(tx->hosts, 0, numbers_lowest(&hosts_network_default(tx->hosts)->numbers),
-                      true);
+    const struct hosts_network *network = hosts_network_default(tx->hosts);
+    hosts_address_set(tx->hosts, network->key, numbers_lowest(&network->numbers), true);
     host.schedulable = false;
     hosts_put(tx->hosts, &host);
     host.key += 100;

@@ -180,12 +180,12 @@ static void restored(struct stage *stage)
 {
     char epoch[ID_TEXT_MAX];
     struct err auto_err err = {0};
-    assert_int_equal(epoch_get(app_reader(stage->world->app), epoch, &err), 0);
+    assert_int_equal(epoch_of_node(app_reader(stage->world->app), 1, epoch, &err), 0);
     sim_claim(stage->host, epoch, 1000000);
     assert_int_equal(sim_round(stage->host, true, 0, &err), 0);
     sim_claim(stage->host, NULL, 0);
     char fresh[ID_TEXT_MAX];
-    assert_int_equal(epoch_get(app_reader(stage->world->app), fresh, &err), 0);
+    assert_int_equal(epoch_of_node(app_reader(stage->world->app), 1, fresh, &err), 0);
     assert_string_not_equal(epoch, fresh);
 }
 

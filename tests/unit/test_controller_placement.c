@@ -186,6 +186,29 @@ static void test_numbers__ignore_what_is_outside_their_range(void **state)
     numbers_release(&numbers);
 }
 
+static void test_numbers__give_the_lowest_free_one_from_a_number_on(void **state)
+{
+    (void)state;
+    enum { FIRST = 7, COUNT = 70000 };
+    struct numbers numbers;
+    numbers_init(&numbers, FIRST, FIRST + COUNT - 1);
+    for (int64_t i = FIRST; i < FIRST + COUNT; i++)
+        numbers_set(&numbers, i, true);
+    assert_int_equal(numbers_next(&numbers, FIRST), -1);
+    static const int64_t open[] = {FIRST, FIRST + 63, FIRST + 64, FIRST + 5000, FIRST + COUNT - 1};
+    for (size_t i = 0; i < ARRAY_SIZE(open); i++)
+        numbers_set(&numbers, open[i], false);
+    int64_t from = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(open); i++) {
+        assert_int_equal(numbers_next(&numbers, from), open[i]);
+        assert_int_equal(numbers_next(&numbers, open[i]), open[i]);
+        from = open[i] + 1;
+    }
+    assert_int_equal(numbers_next(&numbers, from), -1);
+    assert_int_equal(numbers_next(&numbers, INT64_MAX), -1);
+    numbers_release(&numbers);
+}
+
 static void test_numbers__agree_with_a_plain_array(void **state)
 {
     (void)state;
@@ -219,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_placement__agrees_with_a_plain_scan_over_random_fleets),
         cmocka_unit_test(test_numbers__give_the_lowest_free_one),
         cmocka_unit_test(test_numbers__ignore_what_is_outside_their_range),
+        cmocka_unit_test(test_numbers__give_the_lowest_free_one_from_a_number_on),
         cmocka_unit_test(test_numbers__agree_with_a_plain_array),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
