@@ -30,6 +30,11 @@ static int check_text(struct http_request *req, const char *text, size_t len, co
     return 0;
 }
 
+/* All that is printable but "#<>\^`{|} and a blank. */
+static const bool plain_bytes[256] = {['!'] = true,         ['$' ... ';'] = true, ['='] = true,
+                                      ['?' ... '['] = true, [']'] = true,         ['_'] = true,
+                                      ['a' ... 'z'] = true, ['~'] = true};
+
 /* Decodes raw[0..len) to `out` and ends it with NUL. */
 static int decode(struct http_request *req, const char *raw, size_t len, bool query, char *out,
                   size_t *ret_len)
@@ -51,7 +56,7 @@ static int decode(struct http_request *req, const char *raw, size_t len, bool qu
                                    where, c ? "%2F" : "%00");
         } else if (c == '+' && query) {
             c = ' ';
-        } else if (c <= ' ' || c >= 0x7F || strchr("\"#<>\\^`{|}", c)) {
+        } else if (!plain_bytes[(unsigned char)c]) {
             return http_refuse(req, ERR_INVALID,
                                "%s holds a byte (0x%02X) that must be percent-encoded.", where,
                                (unsigned char)c);
