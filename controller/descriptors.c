@@ -9,15 +9,11 @@
 enum {
     OF_READER = 2,     /* the database and its log */
     OF_CONNECTION = 2, /* itself, and a file that it sends or brings */
-    /* The writer's three, the log's index, sockets, epoll, the lock, and what libraries open; and
-     * as many again that are left when all connections are there. */
-    OURS = 64,
-    IN_RESERVE = 64,
 };
 
 static uint64_t own(size_t readers)
 {
-    return (uint64_t)readers * OF_READER + OURS + IN_RESERVE;
+    return (uint64_t)readers * OF_READER + LIMIT_RESERVED_FILES;
 }
 
 unsigned descriptors_share(uint64_t limit, size_t readers)

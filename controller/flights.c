@@ -128,6 +128,16 @@ static int read_it(struct request *r, struct err *err)
     return rc;
 }
 
+/* Nothing is told to who may no longer ask. */
+static bool refuse_dead(struct request *r)
+{
+    auto_err struct err err = {0};
+    if (request_alive(r, &err) == 0)
+        return false;
+    request_fail(r, &err);
+    return true;
+}
+
 /* Each request may be gone once it is answered. */
 static void answer_all(struct request *first)
 {
@@ -135,7 +145,8 @@ static void answer_all(struct request *first)
     struct http_shared *shared = http_shared_new(&reply, &first->reply);
     for (struct request *r = first, *next; r; r = next) {
         next = r->follower;
-        http_reply_shared(r->http, shared);
+        if (!refuse_dead(r))
+            http_reply_shared(r->http, shared);
     }
     http_shared_unref(shared);
 }
@@ -159,7 +170,7 @@ static void run(void *ctx)
         fail_all(first, &err);
     else if (first->follower)
         answer_all(first);
-    else
+    else if (!refuse_dead(first))
         request_reply(first);
     free(flight->key);
     free(flight);
