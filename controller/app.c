@@ -91,6 +91,7 @@ static int start_core(struct app *app, struct err *err)
         .hooks = &hosts_hooks,
         .event_keep = app->settings.event_keep,
         .audit_keep_ms = app->settings.audit_keep_ms,
+        .deleted_keep_ms = app->settings.deleted_keep_ms,
         .release_readers = readers_release,
         .release_ctx = app->readers,
     };

@@ -35,6 +35,7 @@ struct settings {
     int64_t event_keep;           /* revisions kept for watchers */
     int64_t seal_delay_ms;        /* an hour is sealed this long after its end; 0: never */
     int64_t audit_keep_ms;        /* age to which the audit is kept; 0: for ever */
+    int64_t deleted_keep_ms;      /* how long what was deleted can be shown; 0: for ever */
     char *network_cidr;           /* of the network made at first start */
     char *currency;               /* of all prices; NULL: EUR */
     int log_level;

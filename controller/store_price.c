@@ -266,13 +266,20 @@ int price_show_row(struct db *db, int64_t key, struct json_writer *w, int64_t *r
     return 0;
 }
 
+#define SHOWN_LISTED                                                            \
+    " AND x.key > ?1 AND x.deleted_ms IS NULL AND (?3 IS NULL OR x.meter = ?3)" \
+    " ORDER BY x.key LIMIT ?4"
+
 int price_list_rows(struct db *db, const struct noun_filter *filter, struct json_writer *w,
                     struct window *window, struct err *err)
 {
     auto_stmt struct stmt *stmt =
-        db_stmt(db, SHOWN "WHERE x.key > ?1 AND x.deleted_ms IS NULL"
-                          " AND (?2 IS NULL OR x.project_key = ?2 OR x.project_key IS NULL)"
-                          " AND (?3 IS NULL OR x.meter = ?3) ORDER BY x.key LIMIT ?4");
+        db_stmt(db, filter->project_key ? SHOWN
+                        "WHERE x.key IN (SELECT key FROM price INDEXED BY price_list WHERE"
+                        " project_key = ?2 AND deleted_ms IS NULL UNION ALL"
+                        " SELECT key FROM price INDEXED BY price_list WHERE project_key IS NULL AND"
+                        " deleted_ms IS NULL)" SHOWN_LISTED
+                                        : SHOWN "WHERE ?2 IS NULL" SHOWN_LISTED);
     stmt_bind(stmt, "izti", window->after_key, filter->project_key, filter->meter,
               window->limit + 1);
     int rc;

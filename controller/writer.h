@@ -68,8 +68,9 @@ struct writer_settings {
     struct vouchers *vouchers; /* NULL: none */
     struct hosts *hosts;       /* NULL: none; else `hooks` too */
     const struct hosts_hooks *hooks;
-    int64_t event_keep;    /* revisions kept, 0: all */
-    int64_t audit_keep_ms; /* age to which the audit is kept, 0: all */
+    int64_t event_keep;      /* revisions kept, 0: all */
+    int64_t audit_keep_ms;   /* age to which the audit is kept, 0: all */
+    int64_t deleted_keep_ms; /* how long what was deleted is kept, 0: for ever */
     /* Before a checkpoint, on the writer's thread: ends idle readers' transactions, which
      * would keep the WAL from being used again. NULL: there are none. */
     void (*release_readers)(void *ctx);
