@@ -168,9 +168,18 @@ struct pile {
     struct buf ids; /* one after another, each ended by NUL */
 };
 
-static int read_all(struct db *db, struct pile *pile, struct err *err)
+/* Those of the project and those of all. */
+#define OF_PROJECT(project)                                                               \
+    "key IN (SELECT key FROM price INDEXED BY price_list WHERE project_key = " project    \
+    " AND deleted_ms IS NULL UNION ALL SELECT key FROM price INDEXED BY price_list WHERE" \
+    " project_key IS NULL AND deleted_ms IS NULL) "
+
+static int read_all(struct db *db, int64_t project_key, struct pile *pile, struct err *err)
 {
-    auto_stmt struct stmt *stmt = db_stmt(db, PRICE_SELECT "WHERE deleted_ms IS NULL");
+    auto_stmt struct stmt *stmt =
+        db_stmt(db, project_key ? PRICE_SELECT "WHERE " OF_PROJECT("?")
+                                : PRICE_SELECT "WHERE deleted_ms IS NULL AND ? = 0");
+    stmt_bind(stmt, "i", project_key);
     int rc;
     while ((rc = stmt_step(stmt, err)) == 1) {
         const char *id = stmt_text(stmt, 1);
@@ -185,14 +194,18 @@ static int read_all(struct db *db, struct pile *pile, struct err *err)
     return rc;
 }
 
-int price_book_load(struct db *db, struct price_book **ret_book, struct err *err)
+int price_book_load(struct db *db, int64_t project_key, struct price_book **ret_book,
+                    struct err *err)
 {
     struct pile pile = {0};
-    if (read_all(db, &pile, err) != 0) {
+    if (read_all(db, project_key, &pile, err) != 0) {
         free(pile.prices);
         buf_release(&pile.ids);
         return -1;
     }
+    *ret_book = NULL;
+    if (pile.count == 0)
+        return 0;
     char *ids = buf_take(&pile.ids);
     const char *id = ids;
     for (size_t i = 0; i < pile.count; i++) {
