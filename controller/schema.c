@@ -371,6 +371,7 @@ static const char *const migrations[] = {
     "CREATE INDEX image_list ON image(project_key, deleted_ms);"
     "CREATE INDEX image_public ON image(key) WHERE public = 1 AND deleted_ms IS NULL;"
     "CREATE INDEX image_all ON image(key) WHERE deleted_ms IS NULL;"
+    "CREATE INDEX image_file ON image(key) WHERE file_gone_ms IS NULL;"
     "CREATE INDEX ssh_key_list ON ssh_key(project_key, key) WHERE deleted_ms IS NULL;"
     "CREATE INDEX ssh_key_all ON ssh_key(key) WHERE deleted_ms IS NULL;"
     "CREATE INDEX token_list ON token(project_key, key) WHERE deleted_ms IS NULL;"

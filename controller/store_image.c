@@ -119,9 +119,9 @@ int store_image_list(struct db *db, const struct image_filter *filter, struct wi
 
 int store_image_hashes(struct db *db, image_hash_each *each, void *ctx, struct err *err)
 {
-    struct stmt auto_stmt *stmt =
-        db_stmt(db, "SELECT DISTINCT sha256 FROM image WHERE state = 1 AND file_gone_ms IS NULL"
-                    " ORDER BY sha256");
+    struct stmt auto_stmt *stmt = db_stmt(db, "SELECT DISTINCT sha256 FROM image INDEXED BY "
+                                              "image_file WHERE state = 1 AND file_gone_ms IS NULL"
+                                              " ORDER BY sha256");
     int rc;
     while ((rc = stmt_step(stmt, err)) == 1)
         each(ctx, stmt_text(stmt, 0));
@@ -130,18 +130,21 @@ int store_image_hashes(struct db *db, image_hash_each *each, void *ctx, struct e
 
 int store_image_files(struct db *db, image_each *each, void *ctx, struct err *err)
 {
-    struct stmt auto_stmt *stmt =
-        db_stmt(db, IMAGE_SELECT "WHERE m.state = 1 AND m.file_gone_ms IS NULL ORDER BY m.key");
+    struct stmt auto_stmt *stmt = db_stmt(
+        db,
+        IMAGE_SELECT_BY(
+            "INDEXED BY image_file") "WHERE m.state = 1 AND m.file_gone_ms IS NULL ORDER BY m.key");
     struct window all = {.limit = INT64_MAX};
     return read_window(stmt, &all, each, ctx, err);
 }
 
 int store_image_unused(struct db *db, image_each *each, void *ctx, struct err *err)
 {
-    struct stmt auto_stmt *stmt =
-        db_stmt(db, IMAGE_SELECT "WHERE m.deleted_ms IS NOT NULL AND m.file_gone_ms IS NULL"
-                                 " AND NOT EXISTS (SELECT 1 FROM instance i WHERE"
-                                 " i.image_key = m.key AND i.gone_ms IS NULL)");
+    struct stmt auto_stmt *stmt = db_stmt(
+        db, IMAGE_SELECT_BY(
+                "INDEXED BY image_file") "WHERE m.deleted_ms IS NOT NULL AND m.file_gone_ms IS NULL"
+                                         " AND NOT EXISTS (SELECT 1 FROM instance i WHERE"
+                                         " i.image_key = m.key AND i.gone_ms IS NULL)");
     struct window all = {.limit = INT64_MAX};
     return read_window(stmt, &all, each, ctx, err);
 }

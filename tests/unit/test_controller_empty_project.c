@@ -28,8 +28,12 @@ static int watch_connection(sqlite3 *raw, const char **error,
 
 static int setup(void **state)
 {
-    sqlite3_auto_extension((void (*)(void))watch_connection);
-    return world_setup(state);
+    int rc = world_setup(state);
+    if (rc == 0) {
+        sqlite3_auto_extension((void (*)(void))watch_connection);
+        world_restart(*state);
+    }
+    return rc;
 }
 
 static int teardown(void **state)
@@ -102,6 +106,21 @@ static void put_others(struct world *world)
             fail_msg("%s: %s", others[i], sqlite3_errmsg(raw));
     }
     sqlite3_exec(raw, "COMMIT", NULL, NULL, NULL);
+    sqlite3_close(raw);
+}
+
+static void put_past(struct world *world)
+{
+    static const char all_over[] =
+        "UPDATE instance SET deleted_ms = 1, gone_ms = 1; UPDATE interface SET released_ms = 1;"
+        "UPDATE operation SET state = 1, finished_ms = 1;"
+        "UPDATE token SET deleted_ms = 1 WHERE project_key = 3;"
+        "UPDATE ssh_key SET deleted_ms = 1; UPDATE image SET deleted_ms = 1, file_gone_ms = 1;";
+    autofree char *path = xasprintf("%s/data/minicloud.db", world->dir);
+    sqlite3 *raw = NULL;
+    put_others(world);
+    assert_int_equal(sqlite3_open_v2(path, &raw, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(raw, all_over, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(raw);
 }
 
@@ -271,6 +290,30 @@ static void test_operator__pays_for_the_page_and_not_for_the_table(void **state)
     must_be_alike(&asking, alone, 4000);
 }
 
+/* ---- the start ---- */
+
+/* With the first answer, before which it ends. */
+static int64_t start(struct world *world)
+{
+    int64_t before = worked;
+    world_open(world);
+    world_did(world, 200, "GET", "/v1/healthz", NULL);
+    return (worked - before) * STEPS;
+}
+
+static void test_start__looks_at_what_is_and_not_at_what_was(void **state)
+{
+    struct world *world = *state;
+    world_close(world);
+    int64_t alone = start(world);
+    world_close(world);
+    put_past(world);
+    int64_t after = start(world);
+    print_message("the start: %lld steps with nothing, %lld with a past\n", (long long)alone,
+                  (long long)after);
+    assert_in_range(after, 0, alone + 2000);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -278,6 +321,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty_project__all_lists_are_asked_for),
         TEST(test_empty_project__pays_for_nothing_that_others_have),
+        TEST(test_start__looks_at_what_is_and_not_at_what_was),
         TEST(test_operator__pays_for_the_page_and_not_for_the_table),
     };
     return cmocka_run_group_tests_name("empty_project", tests, NULL, NULL);
