@@ -6,8 +6,8 @@
 #include "controller/retention.h"
 #include "controller/writer.h"
 
-/* Rows of one kind in one go: some milliseconds. */
-enum { BATCH = 1000 };
+/* Rows of one kind in one go: a millisecond or two for all kinds. */
+enum { BATCH = 100 };
 #define OPERATION_KEEP_MS (30 * 24 * 3600 * 1000LL)
 
 /* ---- logs ---- */
@@ -158,7 +158,7 @@ static int prune_images(struct tx *tx, int64_t before_ms, bool *ret_more, struct
 {
     int64_t key;
     int rc = 1;
-    for (int i = 0; i < BATCH / 10 && (rc = next_image(tx->db, before_ms, &key, err)) == 1; i++) {
+    for (int i = 0; i < BATCH / 5 && (rc = next_image(tx->db, before_ms, &key, err)) == 1; i++) {
         if (run_for(tx->db,
                     "INSERT INTO image_past (key, id, project_key, name, labels) SELECT key, id,"
                     " project_key, name, nullif(labels, '{}') FROM image m WHERE key = ? AND EXISTS"

@@ -15,10 +15,12 @@
 #include "controller/writer_internal.h"
 
 enum {
-    CHECKPOINT_PAGES = 8000, /* 32 MiB of WAL: move it even when busy */
-    IDLE_MS = 2000,          /* quiet for so long: move what there is */
+    CHECKPOINT_PAGES = 8000,    /* 32 MiB of WAL: move it even when busy */
+    IDLE_MS = 2000,             /* quiet for so long: move what there is */
+    PRUNE_FIRST_MS = 10 * 1000, /* after the start: also who starts often gets there */
     PRUNE_MS = 600 * 1000,
-    PRUNE_PAUSE_MS = 20, /* between two batches: most of the time is for clients */
+    PRUNE_WORK_MS = 5,   /* in one go: so long it delays an answer, */
+    PRUNE_PAUSE_MS = 15, /* and so long it lets go: most of the time is for clients */
     FILL_MS = 2000,      /* how often a full disk is looked at again */
 };
 
@@ -78,7 +80,12 @@ static int prune_run(struct tx *tx, void *ctx, struct err *err)
     struct retention keep = {.events = settings->event_keep,
                              .audit_ms = settings->audit_keep_ms,
                              .deleted_ms = settings->deleted_keep_ms};
-    return retention_prune(tx, &keep, &prune->more, err);
+    int64_t until_ns = clock_mono_ns() + PRUNE_WORK_MS * 1000000LL;
+    int rc = 0;
+    do {
+        rc = retention_prune(tx, &keep, &prune->more, err);
+    } while (rc == 0 && prune->more && clock_mono_ns() < until_ns);
+    return rc;
 }
 
 static void prune_done(void *ctx, struct err *err)
@@ -143,11 +150,10 @@ static void between_groups(struct writer *w)
 /* How long to sleep when nothing comes. */
 static int64_t idle_ms(const struct writer *w)
 {
-    if (w->pruning)
-        return PRUNE_PAUSE_MS;
+    int64_t idle = w->full ? FILL_MS : PRUNE_MS, due = w->next_prune_ms - clock_boottime_ms();
     if (db_wal_pages(w->db) > 0)
-        return IDLE_MS;
-    return w->full ? FILL_MS : PRUNE_MS;
+        idle = IDLE_MS;
+    return due < idle ? (due > 0 ? due : 0) : idle;
 }
 
 /* false: nothing came in time. Called with the lock held. */
@@ -231,7 +237,7 @@ static int writer_open(struct writer *w, struct err *err)
         return -1;
     watch_set_revision(w->settings.watch, last);
     w->pruned_revision = last;
-    w->next_prune_ms = clock_boottime_ms() + PRUNE_MS;
+    w->next_prune_ms = clock_boottime_ms() + PRUNE_FIRST_MS;
     if (w->settings.hosts && w->settings.hooks->load(w->settings.hosts, w->db, err) != 0)
         return -1;
     w->full = w->settings.ballast_path && !ballast_fill(w->settings.ballast_path);
