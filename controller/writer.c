@@ -15,9 +15,9 @@
 #include "controller/writer_internal.h"
 
 enum {
-    CHECKPOINT_PAGES = 8000,    /* 32 MiB of WAL: move it even when busy */
-    IDLE_MS = 2000,             /* quiet for so long: move what there is */
-    PRUNE_FIRST_MS = 10 * 1000, /* after the start: also who starts often gets there */
+    CHECKPOINT_PAGES = 8000, /* 32 MiB of WAL: move it even when busy */
+    IDLE_MS = 2000,          /* quiet for so long: move what there is */
+    PRUNE_FIRST_MS = 2000,   /* after the start: also who starts often gets there */
     PRUNE_MS = 600 * 1000,
     PRUNE_WORK_MS = 5,   /* in one go: so long it delays an answer, */
     PRUNE_PAUSE_MS = 15, /* and so long it lets go: most of the time is for clients */

@@ -1,10 +1,14 @@
 /* What was deleted goes when its time is over, and what bills and proofs need of it stays. The
  * clock is one that the test sets: ages are told to the retention as the writer tells them. */
 #include <inttypes.h>
+#include <sqlite3.h>
 
+#include "api/failpoint.h"
 #include "controller/meta.h"
 #include "controller/retention.h"
 #include "controller/store_instance.h"
+#include "controller/watch.h"
+#include "tests/lib/guard.h"
 #include "tests/unit/controller_tenants.h"
 #include "tests/unit/usage_world.h"
 
@@ -340,6 +344,123 @@ static void test_retention__a_batch_that_is_cut_off_leaves_all_as_it_was(void **
     assert_int_equal(count(world, "SELECT count(*) FROM instance_past"), 1);
 }
 
+/* ---- kills ---- */
+
+enum { LIVES = 200, KILLS = 4 };
+
+static void put_lives(const char *path)
+{
+    static const char lives[] =
+        "INSERT INTO node (id, name, host_uuid, cpus, memory_mib, disk_gib, virt, protocol,"
+        " revision, created_ms) VALUES ('n', 'n', 'n', 1, 1, 1, 1, 1, 0, 0);"
+        "INSERT INTO project (id, name, revision, created_ms) VALUES ('p', 'p', 0, 0);"
+        "INSERT INTO network (id, project_key, name, cidr, gateway, nat, public, revision,"
+        " created_ms) VALUES ('w', 1, 'w', '', '', 0, 1, 0, 0);"
+        "INSERT INTO image (id, project_key, name, public, format, state, revision, created_ms)"
+        " VALUES ('m', 1, 'm', 0, 0, 0, 0, 0);"
+        "CREATE TEMP TABLE n AS WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c"
+        " WHERE i < 200) SELECT i FROM c;"
+        "INSERT INTO instance (id, project_key, name, hostname, node_key, image_key, vcpus,"
+        " memory_mib, disk_gib, uid, power, generation, run, disk_number, stop_timeout_ms,"
+        " desired_revision, revision, created_ms, deleted_ms, gone_ms) SELECT 'v' || i, 1, 'v', "
+        "'v',"
+        " 1, 1, 1, 64, 1, 300000 + i, 0, 1, 0, 1, 0, 0, 0, 0, 1, 1 FROM n;"
+        "INSERT INTO interface (instance_key, network_key, position, address, address_number, mac,"
+        " released_ms) SELECT i, 1, 0, 'a', i, 'm', 1 FROM n;"
+        "INSERT INTO operation (id, project_key, instance_key, kind, generation, state, timeout_ms,"
+        " revision, created_ms, finished_ms) SELECT 'o' || i, 1, i, 'delete', 1, 1, 1, 0,"
+        " 4000000000000, 4000000000000 FROM n;";
+    struct err auto_err err = {0};
+    struct db *db = NULL;
+    sqlite3 *raw = NULL;
+    assert_int_equal(db_open(path, DB_WRITER, &db, &err), 0);
+    assert_int_equal(db_migrate(db, &err), 0);
+    db_close(db);
+    assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
+    if (sqlite3_exec(raw, lives, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s", sqlite3_errmsg(raw));
+    sqlite3_close(raw);
+}
+
+static int prune_to_the_end(const char *path)
+{
+    struct err auto_err err = {0};
+    struct writer *writer = NULL;
+    struct pruning p = {.aged_ms = KEEP_MS + 2, .more = true};
+    struct watch *watch = watch_new();
+    struct writer_settings settings = {.db_path = path, .watch = watch};
+    struct write_job job = {.run = prune_run, .ctx = &p};
+    if (writer_start(&settings, &writer, &err) != 0)
+        return 1;
+    while (p.more) {
+        if (writer_call(writer, &job, &err) != 0)
+            return 1;
+    }
+    writer_stop(writer);
+    watch_free(watch);
+    return 0;
+}
+
+/* Its wait status. */
+static int prune_in_child(const char *path, const char *failpoint)
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        setenv("MINICLOUD_FAILPOINT", failpoint, 1);
+        failpoint_init();
+        _exit(prune_to_the_end(path));
+    }
+    waitpid(child, &status, 0);
+    return status;
+}
+
+static int64_t raw_number(const char *path, const char *sql)
+{
+    sqlite3 *raw = NULL;
+    sqlite3_stmt *stmt = NULL;
+    assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(raw, sql, -1, &stmt, NULL), SQLITE_OK);
+    int64_t value = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+    sqlite3_finalize(stmt);
+    sqlite3_close(raw);
+    return value;
+}
+
+/* Each is there as a whole, or as what is kept of it, and never both. */
+static int64_t whole_ones(const char *path)
+{
+    int64_t whole = raw_number(path, "SELECT count(*) FROM instance");
+    assert_int_equal(whole + raw_number(path, "SELECT count(*) FROM instance_past"), LIVES);
+    assert_int_equal(raw_number(path, "SELECT count(DISTINCT key) FROM instance_ever"), LIVES);
+    assert_int_equal(raw_number(path, "SELECT count(*) FROM interface"), whole);
+    assert_int_equal(raw_number(path, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+    assert_int_equal(raw_number(path, "SELECT integrity_check = 'ok' FROM pragma_integrity_check"),
+                     1);
+    return whole;
+}
+
+static void test_retention__a_kill_at_any_commit_leaves_each_whole_or_past(void **state)
+{
+    (void)state;
+    static const char *const sites[] = {"db.commit", "db.commit.after"};
+    autofree char *dir = guard_tempdir("retention");
+    autofree char *path = xasprintf("%s/killed.db", dir);
+    put_lives(path);
+    int64_t whole = whole_ones(path);
+    assert_int_equal(whole, LIVES);
+    for (int i = 0; i < KILLS; i++) {
+        autofree char *failpoint = xasprintf("%s:%d:kill", sites[i % 2], 1 + i / 2);
+        assert_true(WIFSIGNALED(prune_in_child(path, failpoint)));
+        int64_t left = whole_ones(path);
+        assert_in_range(left, 1, whole);
+        whole = left;
+    }
+    assert_true(whole < LIVES);
+    assert_int_equal(prune_to_the_end(path), 0);
+    assert_int_equal(whole_ones(path), 0);
+}
+
 /* ---- the small nouns ---- */
 
 static void test_retention__tokens_keys_and_images_go_when_nothing_names_them(void **state)
@@ -402,6 +523,7 @@ int main(void)
         TEST(test_retention__late_evidence_of_it_finds_its_host_and_its_flavor),
         TEST(test_retention__a_batch_is_bounded_whatever_hangs_on_one_instance),
         TEST(test_retention__a_batch_that_is_cut_off_leaves_all_as_it_was),
+        cmocka_unit_test(test_retention__a_kill_at_any_commit_leaves_each_whole_or_past),
         TEST(test_retention__tokens_keys_and_images_go_when_nothing_names_them),
         TEST(test_retention__a_token_stays_while_an_answer_is_kept_for_it),
     };
