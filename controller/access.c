@@ -20,13 +20,14 @@ bool caller_is_operator(const struct caller *who)
     return who->project_key == 0 && who->node_key == 0 && who->role <= ROLE_ADMIN;
 }
 
+/* Who asks for something of which only its usage is left is told so. */
 static const char *by_id(enum access_kind kind)
 {
     switch (kind) {
     case ACCESS_INSTANCE:
-        return "SELECT key, project_key, 0, deleted_ms FROM instance WHERE id = ?1";
+        return "SELECT key, project_key, 0, deleted_ms FROM instance_ever WHERE id = ?1";
     case ACCESS_IMAGE:
-        return "SELECT key, project_key, public, deleted_ms FROM image WHERE id = ?1";
+        return "SELECT key, project_key, public, deleted_ms FROM image_ever WHERE id = ?1";
     case ACCESS_FLAVOR:
         return "SELECT key, project_key, 1, deleted_ms FROM flavor WHERE id = ?1";
     case ACCESS_KEY:

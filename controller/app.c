@@ -122,6 +122,7 @@ static int start_core(struct app *app, struct err *err)
         .event_keep = app->settings.event_keep,
         .audit_keep_ms = app->settings.audit_keep_ms,
         .wal_limit = app->settings.wal_limit_mib << 20,
+        .deleted_keep_ms = app->settings.deleted_keep_ms,
         .readers = app->readers,
         .readers_hooks = &readers_hooks,
     };

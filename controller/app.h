@@ -39,6 +39,7 @@ struct settings {
     int64_t seal_delay_ms;        /* an hour is sealed this long after its end; 0: never */
     int64_t audit_keep_ms;        /* age to which the audit is kept; 0: for ever */
     int64_t wal_limit_mib;        /* of the database's log; 0: WAL_LIMIT_MIB */
+    int64_t deleted_keep_ms;      /* how long what was deleted can be shown; 0: for ever */
     char *network_cidr;           /* of the network made at first start */
     char *currency;               /* of all prices; NULL: EUR */
     int log_level;

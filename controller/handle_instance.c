@@ -75,8 +75,7 @@ int instance_target(struct tx *tx, struct request *r, struct instance *ret_insta
 
 struct wish instance_wish(const struct request *r, int64_t extra_ms)
 {
-    return (struct wish){.token_key = r->caller.token_key,
-                         .timeout_ms = r->app->settings.operation_timeout_ms + extra_ms};
+    return (struct wish){.timeout_ms = r->app->settings.operation_timeout_ms + extra_ms};
 }
 
 int instance_accepted(struct tx *tx, struct request *r, const struct instance *instance,

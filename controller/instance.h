@@ -61,9 +61,8 @@ struct instance_address {
 void instance_put(struct json_writer *w, const char *key, const struct instance *instance,
                   const struct instance_address *addresses, size_t address_count);
 
-/* Who waits for a change, and how long. */
+/* How long someone waits for a change. */
 struct wish {
-    int64_t token_key;
     int64_t timeout_ms;
 };
 

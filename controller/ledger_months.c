@@ -59,7 +59,14 @@ void ledger_months_free(struct ledger_months *months)
 
 /* ---- what is kept ---- */
 
-/* Of all projects if there is that, else of the one. */
+static bool better(const struct month *month, const struct month *found)
+{
+    if (!found || month->last_key != found->last_key)
+        return !found || month->last_key > found->last_key;
+    return !month->project_key;
+}
+
+/* The one that knows most: of all projects, or of the one. */
 static struct month *find(struct ledger_months *months, int64_t start_ms, int64_t project_key)
 {
     struct month *found = NULL;
@@ -68,8 +75,7 @@ static struct month *find(struct ledger_months *months, int64_t start_ms, int64_
         struct month *month = months->kept[i];
         if (month && month->start_ms == start_ms &&
             (!month->project_key || month->project_key == project_key) &&
-            (!month->refused || month->project_key == project_key) &&
-            (!found || !month->project_key))
+            (!month->refused || month->project_key == project_key) && better(month, found))
             found = month;
     }
     if (found) {
@@ -218,6 +224,29 @@ static void settle(struct month *month)
     month->room = month->refused ? 0 : month->room;
 }
 
+/* The place of the first row of a project, or of those behind it. */
+static size_t first_of(const struct month *month, int64_t project_key)
+{
+    size_t low = 0, high = month->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (month->rows[middle].project_key < project_key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Whether a project, whose own rows an index finds, has fewer of them than came since, of all. */
+static bool own_are_fewer(const struct month *old, int64_t project_key, int64_t last_key)
+{
+    if (!project_key)
+        return false;
+    size_t own = first_of(old, project_key + 1) - first_of(old, project_key);
+    return last_key - old->last_key > (int64_t)own;
+}
+
 /* The month with all rows that this reader sees; owned. NULL: -1. */
 static struct month *newest(struct ledger_months *months, struct db *db, int64_t start_ms,
                             int64_t project_key, struct err *err)
@@ -228,6 +257,10 @@ static struct month *newest(struct ledger_months *months, struct db *db, int64_t
     struct month *old = find(months, start_ms, project_key);
     if (old && (old->refused || old->last_key >= last_key))
         return old;
+    if (old && own_are_fewer(old, project_key, last_key)) {
+        let_go(months, old);
+        old = NULL;
+    }
     struct month like = {.refs = 1,
                          .start_ms = start_ms,
                          .project_key = old ? old->project_key : project_key,
@@ -259,20 +292,6 @@ static void tell(const struct segment *row, int64_t seal_key, segment_each *each
     open.open = open.verified = true;
     open.end_ms = open.ordinal = open.close_seal_key = 0;
     each(ctx, &open);
-}
-
-/* The place of the first row of a project, or of those behind it. */
-static size_t first_of(const struct month *month, int64_t project_key)
-{
-    size_t low = 0, high = month->count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (month->rows[middle].project_key < project_key)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
 }
 
 int ledger_months_read(struct ledger_months *months, struct db *db,

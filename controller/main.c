@@ -43,6 +43,8 @@ static const struct config_field fields[] = {
      "seconds for which it is kept who asked for what"},
     {"wal_limit", CONFIG_INT, AT(wal_limit_mib), "256", 4, 65536, NULL,
      "MiB that the database's log may take beside it; long reads give way to that"},
+    {"deleted_keep", CONFIG_SECONDS, AT(deleted_keep_ms), "90d", 86400, 3153600000, NULL,
+     "seconds for which what was deleted can still be shown; its usage stays"},
     {"network_cidr", CONFIG_STR, AT(network_cidr), "10.77.0.0/16", 1, 18, NULL,
      "addresses of the network that the first start makes"},
     {"currency", CONFIG_STR, AT(currency), "EUR", 3, 3, NULL,

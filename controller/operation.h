@@ -16,7 +16,7 @@ struct json_writer;
 struct tx;
 
 struct operation_new {
-    int64_t project_key, instance_key, token_key;
+    int64_t project_key, instance_key;
     const char *kind;        /* "create", "start", ... */
     int64_t generation, run; /* the instance's */
     int64_t timeout_ms;

@@ -76,7 +76,6 @@ int operation_open(struct tx *tx, const struct instance *instance, const char *k
     struct operation_new new = {
         .project_key = instance->project_key,
         .instance_key = instance->key,
-        .token_key = wish->token_key,
         .kind = kind,
         .generation = instance->generation,
         .run = instance->run,

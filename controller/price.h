@@ -29,9 +29,11 @@ int price_end(struct tx *tx, int64_t key, struct err *err);
 
 /* store_price.c: rows. */
 
-/* All that ever held or will, for rating. The caller frees the book, which owns its prices. */
-int price_book_load(struct db *db, struct price_book **ret_book, struct err *err);
-/* How many rows price_book_load() reads. */
+/* All that ever held or will, of a project (0: of any), for rating; NULL: there are none. The
+ * caller frees the book, which owns its prices. */
+int price_book_load(struct db *db, int64_t project_key, struct price_book **ret_book,
+                    struct err *err);
+/* How many there are, of all projects. */
 int price_count(struct db *db, int64_t *ret_count, struct err *err);
 int price_insert(struct tx *tx, const struct price *price, int64_t *ret_key, struct err *err);
 int price_read(struct db *db, int64_t key, struct price *ret_price, struct err *err);

@@ -3,7 +3,7 @@
  * keys and CHECKs, so that the database refuses what must not be.
  *
  * Conventions: `key` is a never-reused integer for joins, `id` the UUIDv7 that people
- * see; `*_ms` are wall milliseconds; a deleted row stays (usage points at it) with
+ * see; `*_ms` are wall milliseconds; a deleted row stays for a while (store_retention.c) with
  * deleted_ms, and its name is free at once. Every row of a tenant has its project. */
 #include "controller/schema.h"
 
@@ -327,8 +327,59 @@ static const char *const migrations[] = {
     "CREATE TRIGGER segment_no_delete BEFORE DELETE ON segment"
     "  BEGIN SELECT RAISE(ABORT, 'segments are append-only'); END;",
 
-    /* A node's own epoch, since its word alone began one; NULL: the database's. */
+    /* 2: a node's own epoch, since its word alone began one; NULL: the database's. */
     "ALTER TABLE node ADD COLUMN epoch TEXT;",
+
+    /* 3: what was deleted goes after a while, and lists read what they show. Of an instance that
+     * went this stays, for ever, since segments and evidence speak of it: bills name it, proofs
+     * look up whose it was, and a host that still has it must not seem to know of another past.
+     * labels NULL: none. */
+    "CREATE TABLE instance_past ("
+    "  key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
+    "  project_key INTEGER NOT NULL REFERENCES project(key), name TEXT NOT NULL, labels TEXT,"
+    "  node_key INTEGER NOT NULL REFERENCES node(key), flavor_key INTEGER REFERENCES flavor(key),"
+    "  vcpus INTEGER NOT NULL, memory_mib INTEGER NOT NULL, generation INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX instance_past_project ON instance_past(project_key);"
+    /* Of an image that was stored once, and so has evidence. */
+    "CREATE TABLE image_past ("
+    "  key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
+    "  project_key INTEGER NOT NULL REFERENCES project(key), name TEXT NOT NULL, labels TEXT)"
+    "  STRICT;"
+    "CREATE INDEX image_past_project ON image_past(project_key);"
+
+    /* All that there ever was, for who needs no more than that. */
+    "CREATE VIEW instance_ever AS"
+    "  SELECT key, id, project_key, name, labels, node_key, flavor_key, vcpus, memory_mib,"
+    "   generation, revision, deleted_ms FROM instance UNION ALL"
+    "  SELECT key, id, project_key, name, ifnull(labels, '{}'), node_key, flavor_key, vcpus,"
+    "   memory_mib, generation, 0, 0 FROM instance_past;"
+    "CREATE VIEW image_ever AS"
+    "  SELECT key, id, project_key, name, labels, public, revision, deleted_ms FROM image"
+    "  UNION ALL SELECT key, id, project_key, name, ifnull(labels, '{}'), 0, 0, 0 FROM image_past;"
+
+    /* By age. An entry is made when the row is deleted, so that creating pays nothing. */
+    "CREATE INDEX instance_gone ON instance(gone_ms) WHERE gone_ms IS NOT NULL;"
+    "CREATE INDEX image_deleted ON image(deleted_ms) WHERE deleted_ms IS NOT NULL;"
+    "CREATE INDEX token_deleted ON token(deleted_ms) WHERE deleted_ms IS NOT NULL;"
+    "CREATE INDEX ssh_key_deleted ON ssh_key(deleted_ms) WHERE deleted_ms IS NOT NULL;"
+    /* Deleting a row looks for others that point at it. Operations no longer say whose token
+     * asked for them, so that this one holds what is left of those that did. */
+    "CREATE INDEX operation_token ON operation(token_key) WHERE token_key IS NOT NULL;"
+    "DROP INDEX instance_image;"
+    "CREATE INDEX instance_image ON instance(image_key, gone_ms);"
+
+    /* Of a project: what there is now, and (first columns alone) what there ever was. */
+    "DROP INDEX instance_list;"
+    "CREATE INDEX instance_list ON instance(project_key, deleted_ms);"
+    "CREATE INDEX image_list ON image(project_key, deleted_ms);"
+    "CREATE INDEX image_public ON image(key) WHERE public = 1 AND deleted_ms IS NULL;"
+    "CREATE INDEX image_all ON image(key) WHERE deleted_ms IS NULL;"
+    "CREATE INDEX image_file ON image(key) WHERE file_gone_ms IS NULL;"
+    "CREATE INDEX ssh_key_list ON ssh_key(project_key, key) WHERE deleted_ms IS NULL;"
+    "CREATE INDEX ssh_key_all ON ssh_key(key) WHERE deleted_ms IS NULL;"
+    "CREATE INDEX token_list ON token(project_key, key) WHERE deleted_ms IS NULL;"
+    "CREATE INDEX token_all ON token(key) WHERE deleted_ms IS NULL;"
+    "CREATE INDEX price_list ON price(project_key, key) WHERE deleted_ms IS NULL;",
 };
 
 const char *const *schema_migrations(int *ret_count)

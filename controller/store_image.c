@@ -8,11 +8,19 @@
 #include "controller/db.h"
 
 /* clang-format off */
-#define IMAGE_SELECT                                                                               \
+#define IMAGE_SELECT_BY(index)                                                                     \
     "SELECT m.key, m.id, m.project_key, p.name, m.name, m.public, m.format, m.state,"              \
     " m.size_bytes, m.virtual_bytes, m.sha256, m.expected_sha256, m.labels, m.revision,"           \
     " m.created_ms, m.deleted_ms, m.file_gone_ms"                                                  \
-    " FROM image m CROSS JOIN project p ON p.key = m.project_key "
+    " FROM image m " index " CROSS JOIN project p ON p.key = m.project_key "
+#define IMAGE_SELECT IMAGE_SELECT_BY("")
+#define IMAGE_LISTED                                                                               \
+    " AND m.deleted_ms IS NULL AND m.key > ?1"                                                     \
+    " AND (?4 IS NULL OR m.name = ?4) AND (?5 IS NULL OR m.state = ?5 - 1)"                        \
+    " AND (?6 IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(?6) s WHERE"                          \
+    "      ifnull(json_extract(m.labels, '$.\"' || s.key || '\"') <> s.value,"                       \
+    "             json_extract(m.labels, '$.\"' || s.key || '\"') IS NULL)))"                        \
+    " ORDER BY m.key LIMIT ?3"
 /* clang-format on */
 
 static void read_row(struct stmt *stmt, struct image *row)
@@ -63,7 +71,8 @@ int store_image_get(struct db *db, int64_t key, struct image *ret_image, struct 
     stmt_bind(stmt, "i", key);
     int rc = read_one(stmt, ret_image, err);
     if (rc == 0)
-        return err_set(err, ERR_NOT_FOUND, "there is no such image");
+        return err_set(err, ERR_NOT_FOUND,
+                       "the image was deleted so long ago that only its usage is kept");
     return rc < 0 ? -1 : 0;
 }
 
@@ -92,17 +101,17 @@ static int read_window(struct stmt *stmt, struct window *window, image_each *eac
     return rc;
 }
 
+/* What a project sees, and so looks at, is its own and what all see. */
 int store_image_list(struct db *db, const struct image_filter *filter, struct window *window,
                      image_each *each, void *ctx, struct err *err)
 {
     struct stmt auto_stmt *stmt = db_stmt(
-        db, IMAGE_SELECT
-        "WHERE m.deleted_ms IS NULL AND m.key > ?1 AND (?2 = 0 OR m.project_key = ?2"
-        " OR m.public = 1) AND (?4 IS NULL OR m.name = ?4) AND (?5 IS NULL OR m.state = ?5 - 1)"
-        " AND (?6 IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(?6) s WHERE"
-        "      ifnull(json_extract(m.labels, '$.\"' || s.key || '\"') <> s.value,"
-        "             json_extract(m.labels, '$.\"' || s.key || '\"') IS NULL)))"
-        " ORDER BY m.key LIMIT ?3");
+        db, filter->project_key
+                ? IMAGE_SELECT "WHERE m.key IN (SELECT key FROM image INDEXED BY image_list WHERE"
+                               " project_key = ?2 AND deleted_ms IS NULL UNION ALL"
+                               " SELECT key FROM image INDEXED BY image_public WHERE public = 1 AND"
+                               " deleted_ms IS NULL)" IMAGE_LISTED
+                : IMAGE_SELECT_BY("INDEXED BY image_all") "WHERE ?2 = 0" IMAGE_LISTED);
     stmt_bind(stmt, "iiitzt", window->after_key, filter->project_key, window->limit + 1,
               filter->name, (int64_t)filter->state, filter->labels);
     return read_window(stmt, window, each, ctx, err);
@@ -110,9 +119,9 @@ int store_image_list(struct db *db, const struct image_filter *filter, struct wi
 
 int store_image_hashes(struct db *db, image_hash_each *each, void *ctx, struct err *err)
 {
-    struct stmt auto_stmt *stmt =
-        db_stmt(db, "SELECT DISTINCT sha256 FROM image WHERE state = 1 AND file_gone_ms IS NULL"
-                    " ORDER BY sha256");
+    struct stmt auto_stmt *stmt = db_stmt(db, "SELECT DISTINCT sha256 FROM image INDEXED BY "
+                                              "image_file WHERE state = 1 AND file_gone_ms IS NULL"
+                                              " ORDER BY sha256");
     int rc;
     while ((rc = stmt_step(stmt, err)) == 1)
         each(ctx, stmt_text(stmt, 0));
@@ -121,18 +130,21 @@ int store_image_hashes(struct db *db, image_hash_each *each, void *ctx, struct e
 
 int store_image_files(struct db *db, image_each *each, void *ctx, struct err *err)
 {
-    struct stmt auto_stmt *stmt =
-        db_stmt(db, IMAGE_SELECT "WHERE m.state = 1 AND m.file_gone_ms IS NULL ORDER BY m.key");
+    struct stmt auto_stmt *stmt = db_stmt(
+        db,
+        IMAGE_SELECT_BY(
+            "INDEXED BY image_file") "WHERE m.state = 1 AND m.file_gone_ms IS NULL ORDER BY m.key");
     struct window all = {.limit = INT64_MAX};
     return read_window(stmt, &all, each, ctx, err);
 }
 
 int store_image_unused(struct db *db, image_each *each, void *ctx, struct err *err)
 {
-    struct stmt auto_stmt *stmt =
-        db_stmt(db, IMAGE_SELECT "WHERE m.deleted_ms IS NOT NULL AND m.file_gone_ms IS NULL"
-                                 " AND NOT EXISTS (SELECT 1 FROM instance i WHERE"
-                                 " i.image_key = m.key AND i.gone_ms IS NULL)");
+    struct stmt auto_stmt *stmt = db_stmt(
+        db, IMAGE_SELECT_BY(
+                "INDEXED BY image_file") "WHERE m.deleted_ms IS NOT NULL AND m.file_gone_ms IS NULL"
+                                         " AND NOT EXISTS (SELECT 1 FROM instance i WHERE"
+                                         " i.image_key = m.key AND i.gone_ms IS NULL)");
     struct window all = {.limit = INT64_MAX};
     return read_window(stmt, &all, each, ctx, err);
 }

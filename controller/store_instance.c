@@ -112,7 +112,8 @@ int store_instance_get(struct db *db, int64_t key, struct instance *ret_instance
     stmt_bind(stmt, "i", key);
     int rc = read_one(stmt, ret_instance, err);
     if (rc == 0)
-        return err_set(err, ERR_NOT_FOUND, "there is no such instance");
+        return err_set(err, ERR_NOT_FOUND,
+                       "the instance was deleted so long ago that only its usage is kept");
     return rc < 0 ? -1 : 0;
 }
 
@@ -127,7 +128,7 @@ int store_instance_find(struct db *db, const char *id, struct instance *ret_inst
 int store_instance_generation(struct db *db, const char *id, int64_t *ret_generation,
                               struct err *err)
 {
-    struct stmt auto_stmt *stmt = db_stmt(db, "SELECT generation FROM instance WHERE id = ?");
+    struct stmt auto_stmt *stmt = db_stmt(db, "SELECT generation FROM instance_ever WHERE id = ?");
     stmt_bind(stmt, "t", id);
     int rc = stmt_step(stmt, err);
     if (rc == 1)
@@ -153,21 +154,30 @@ static int read_window(struct stmt *stmt, struct window *window, instance_each *
     return rc;
 }
 
-/* One text for a project and one for all; each has an index that leaves out what was deleted,
- * which is most of the table after a while. */
+/* clang-format off */
+#define LISTED "i.deleted_ms IS NULL AND i.key > ?2" INSTANCE_FILTER " ORDER BY i.key LIMIT ?3"
+/* clang-format on */
+
+/* A text for each way to the rows; each has an index that leaves out what was deleted, which is
+ * most of the table after a while. */
+static const char *list_sql(const struct instance_filter *filter)
+{
+    if (filter->project_key && filter->name)
+        return INSTANCE_SELECT_BY("INDEXED BY instance_name") "WHERE i.project_key = ?1 AND"
+                                                              " i.name = ?6 AND " LISTED;
+    if (filter->project_key)
+        return INSTANCE_SELECT_BY(
+            "INDEXED BY instance_list") "WHERE i.project_key = ?1 AND " LISTED;
+    if (filter->node_key)
+        return INSTANCE_SELECT_BY("INDEXED BY instance_live") "WHERE ?1 = 0 AND i.node_key = ?4 AND"
+                                                              " i.gone_ms IS NULL AND " LISTED;
+    return INSTANCE_SELECT_BY("INDEXED BY instance_all") "WHERE ?1 = 0 AND " LISTED;
+}
+
 int store_instance_list(struct db *db, const struct instance_filter *filter, struct window *window,
                         instance_each *each, void *ctx, struct err *err)
 {
-    struct stmt auto_stmt *stmt = db_stmt(
-        db, filter->project_key
-                ? INSTANCE_SELECT_BY("INDEXED BY instance_list") "WHERE i.project_key = ?1 AND "
-                                                                 "i.deleted_ms IS NULL AND"
-                                                                 " i.key > ?2" INSTANCE_FILTER
-                                                                 " ORDER BY i.key LIMIT ?3"
-                : INSTANCE_SELECT_BY(
-                      "INDEXED BY instance_all") "WHERE ?1 = 0 AND i.deleted_ms IS NULL AND"
-                                                 " i.key > ?2" INSTANCE_FILTER
-                                                 " ORDER BY i.key LIMIT ?3");
+    struct stmt auto_stmt *stmt = db_stmt(db, list_sql(filter));
     stmt_bind(stmt, "iiizztzt", filter->project_key, window->after_key, window->limit + 1,
               filter->node_key, filter->image_key, filter->name, (int64_t)filter->state,
               filter->labels);

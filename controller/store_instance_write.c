@@ -141,7 +141,7 @@ int store_instance_flavor_past(struct db *db, const struct instance *instance, s
 
 int store_instance_node(struct db *db, const char *id, int64_t *ret_node_key, struct err *err)
 {
-    struct stmt auto_stmt *stmt = db_stmt(db, "SELECT node_key FROM instance WHERE id = ?");
+    struct stmt auto_stmt *stmt = db_stmt(db, "SELECT node_key FROM instance_ever WHERE id = ?");
     stmt_bind(stmt, "t", id);
     int rc = stmt_step(stmt, err);
     *ret_node_key = rc == 1 ? stmt_i64(stmt, 0) : 0;
@@ -155,8 +155,8 @@ int store_instance_flavor_of(struct db *db, const struct observation *observatio
     if (observation->kind != OBS_STARTED && observation->kind != OBS_ALLOCATED)
         return 0;
     struct stmt auto_stmt *stmt = db_stmt(
-        db, "SELECT flavor_key, 0 FROM instance WHERE id = ?1 AND vcpus = ?2 AND memory_mib = ?3"
-            " UNION ALL SELECT p.flavor_key, p.key FROM instance_flavor_past p"
+        db, "SELECT flavor_key, 0 FROM instance_ever WHERE id = ?1 AND vcpus = ?2"
+            " AND memory_mib = ?3 UNION ALL SELECT p.flavor_key, p.key FROM instance_flavor_past p"
             " JOIN instance i ON i.key = p.instance_key"
             " WHERE i.id = ?1 AND p.vcpus = ?2 AND p.memory_mib = ?3 ORDER BY 2 DESC");
     stmt_bind(stmt, "tii", observation->instance, observation->vcpus, observation->memory_mib);

@@ -100,15 +100,19 @@ int key_show_row(struct db *db, int64_t key, struct json_writer *w, int64_t *ret
     return 0;
 }
 
+#define KEYS_BY(index)                                                                     \
+    "SELECT k.key, k.id, k.name, p.name, k.public_key, k.fingerprint, k.created_ms,"       \
+    " k.deleted_ms FROM ssh_key k " index " CROSS JOIN project p ON p.key = k.project_key" \
+    " WHERE k.key > ?1 AND k.deleted_ms IS NULL AND (?3 IS NULL OR k.name = ?3)"
+#define KEYS_END " ORDER BY k.key LIMIT ?4"
+
 int key_list_rows(struct db *db, const struct noun_filter *filter, struct json_writer *w,
                   struct window *window, struct err *err)
 {
     auto_stmt struct stmt *stmt =
-        db_stmt(db, "SELECT k.key, k.id, k.name, p.name, k.public_key, k.fingerprint, k.created_ms,"
-                    " k.deleted_ms FROM ssh_key k JOIN project p ON p.key = k.project_key"
-                    " WHERE k.key > ?1 AND k.deleted_ms IS NULL"
-                    " AND (?2 = 0 OR k.project_key = ?2) AND (?3 IS NULL OR k.name = ?3)"
-                    " ORDER BY k.key LIMIT ?4");
+        db_stmt(db, filter->project_key
+                        ? KEYS_BY("INDEXED BY ssh_key_list") " AND k.project_key = ?2" KEYS_END
+                        : KEYS_BY("INDEXED BY ssh_key_all") " AND ?2 = 0" KEYS_END);
     stmt_bind(stmt, "iiti", window->after_key, filter->project_key, filter->name,
               window->limit + 1);
     int rc;

@@ -37,9 +37,10 @@ static const char *identity_sql(enum access_kind kind)
 {
     switch (kind) {
     case ACCESS_INSTANCE:
-        return "SELECT id, name, project_key, revision, deleted_ms FROM instance WHERE key = ?";
+        return "SELECT id, name, project_key, revision, deleted_ms FROM instance_ever"
+               " WHERE key = ?";
     case ACCESS_IMAGE:
-        return "SELECT id, name, project_key, revision, deleted_ms FROM image WHERE key = ?";
+        return "SELECT id, name, project_key, revision, deleted_ms FROM image_ever WHERE key = ?";
     case ACCESS_FLAVOR:
         return "SELECT id, name, project_key, revision, deleted_ms FROM flavor WHERE key = ?";
     case ACCESS_KEY:

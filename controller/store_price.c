@@ -168,9 +168,18 @@ struct pile {
     struct buf ids; /* one after another, each ended by NUL */
 };
 
-static int read_all(struct db *db, struct pile *pile, struct err *err)
+/* Those of the project and those of all. */
+#define OF_PROJECT(project)                                                               \
+    "key IN (SELECT key FROM price INDEXED BY price_list WHERE project_key = " project    \
+    " AND deleted_ms IS NULL UNION ALL SELECT key FROM price INDEXED BY price_list WHERE" \
+    " project_key IS NULL AND deleted_ms IS NULL) "
+
+static int read_all(struct db *db, int64_t project_key, struct pile *pile, struct err *err)
 {
-    auto_stmt struct stmt *stmt = db_stmt(db, PRICE_SELECT "WHERE deleted_ms IS NULL");
+    auto_stmt struct stmt *stmt =
+        db_stmt(db, project_key ? PRICE_SELECT "WHERE " OF_PROJECT("?")
+                                : PRICE_SELECT "WHERE deleted_ms IS NULL AND ? = 0");
+    stmt_bind(stmt, "i", project_key);
     int rc;
     while ((rc = stmt_step(stmt, err)) == 1) {
         const char *id = stmt_text(stmt, 1);
@@ -185,14 +194,18 @@ static int read_all(struct db *db, struct pile *pile, struct err *err)
     return rc;
 }
 
-int price_book_load(struct db *db, struct price_book **ret_book, struct err *err)
+int price_book_load(struct db *db, int64_t project_key, struct price_book **ret_book,
+                    struct err *err)
 {
     struct pile pile = {0};
-    if (read_all(db, &pile, err) != 0) {
+    if (read_all(db, project_key, &pile, err) != 0) {
         free(pile.prices);
         buf_release(&pile.ids);
         return -1;
     }
+    *ret_book = NULL;
+    if (pile.count == 0)
+        return 0;
     char *ids = buf_take(&pile.ids);
     const char *id = ids;
     for (size_t i = 0; i < pile.count; i++) {
@@ -266,13 +279,20 @@ int price_show_row(struct db *db, int64_t key, struct json_writer *w, int64_t *r
     return 0;
 }
 
+#define SHOWN_LISTED                                                            \
+    " AND x.key > ?1 AND x.deleted_ms IS NULL AND (?3 IS NULL OR x.meter = ?3)" \
+    " ORDER BY x.key LIMIT ?4"
+
 int price_list_rows(struct db *db, const struct noun_filter *filter, struct json_writer *w,
                     struct window *window, struct err *err)
 {
     auto_stmt struct stmt *stmt =
-        db_stmt(db, SHOWN "WHERE x.key > ?1 AND x.deleted_ms IS NULL"
-                          " AND (?2 IS NULL OR x.project_key = ?2 OR x.project_key IS NULL)"
-                          " AND (?3 IS NULL OR x.meter = ?3) ORDER BY x.key LIMIT ?4");
+        db_stmt(db, filter->project_key ? SHOWN
+                        "WHERE x.key IN (SELECT key FROM price INDEXED BY price_list WHERE"
+                        " project_key = ?2 AND deleted_ms IS NULL UNION ALL"
+                        " SELECT key FROM price INDEXED BY price_list WHERE project_key IS NULL AND"
+                        " deleted_ms IS NULL)" SHOWN_LISTED
+                                        : SHOWN "WHERE ?2 IS NULL" SHOWN_LISTED);
     stmt_bind(stmt, "izti", window->after_key, filter->project_key, filter->meter,
               window->limit + 1);
     int rc;

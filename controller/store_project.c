@@ -107,13 +107,17 @@ int project_show_row(struct db *db, int64_t key, struct json_writer *w, int64_t 
     return 0;
 }
 
+#define PROJECTS                                                               \
+    "SELECT key, id, name, created_ms, deleted_ms FROM project WHERE key > ?1" \
+    " AND deleted_ms IS NULL AND (?3 IS NULL OR name = ?3)"
+#define PROJECTS_END " ORDER BY key LIMIT ?4"
+
 int project_list_rows(struct db *db, const struct noun_filter *filter, struct json_writer *w,
                       struct window *window, struct err *err)
 {
     auto_stmt struct stmt *stmt =
-        db_stmt(db, "SELECT key, id, name, created_ms, deleted_ms FROM project WHERE key > ?1"
-                    " AND deleted_ms IS NULL AND (?2 = 0 OR key = ?2)"
-                    " AND (?3 IS NULL OR name = ?3) ORDER BY key LIMIT ?4");
+        db_stmt(db, filter->project_key ? PROJECTS " AND key = ?2" PROJECTS_END
+                                        : PROJECTS " AND ?2 = 0" PROJECTS_END);
     stmt_bind(stmt, "iiti", window->after_key, filter->project_key, filter->name,
               window->limit + 1);
     int rc;

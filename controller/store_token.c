@@ -17,7 +17,7 @@ int tokens_load(struct tokens *tokens, struct db *db, struct err *err)
 {
     auto_stmt struct stmt *stmt =
         db_stmt(db, "SELECT key, project_key, node_key, role, hash, name FROM token"
-                    " WHERE deleted_ms IS NULL");
+                    " INDEXED BY token_all WHERE deleted_ms IS NULL");
     int rc;
     tokens_clear(tokens);
     while ((rc = stmt_step(stmt, err)) == 1) {
@@ -187,15 +187,20 @@ int token_show_row(struct db *db, int64_t key, const char *secret, struct json_w
     return 0;
 }
 
+#define TOKENS_BY(index)                                                                         \
+    "SELECT t.key, t.id, t.name, p.name, t.role, t.created_ms, t.deleted_ms FROM token t " index \
+    " LEFT JOIN project p ON p.key = t.project_key WHERE t.key > ?1"                             \
+    " AND t.deleted_ms IS NULL AND (?3 IS NULL OR t.name = ?3)"                                  \
+    " AND (?4 IS NULL OR t.role = ?4 - 1)"
+#define TOKENS_END " ORDER BY t.key LIMIT ?5"
+
 int token_list_rows(struct db *db, const struct noun_filter *filter, struct json_writer *w,
                     struct window *window, struct err *err)
 {
     auto_stmt struct stmt *stmt =
-        db_stmt(db, "SELECT t.key, t.id, t.name, p.name, t.role, t.created_ms, t.deleted_ms"
-                    " FROM token t LEFT JOIN project p ON p.key = t.project_key"
-                    " WHERE t.key > ?1 AND t.deleted_ms IS NULL"
-                    " AND (?2 = 0 OR t.project_key = ?2) AND (?3 IS NULL OR t.name = ?3)"
-                    " AND (?4 IS NULL OR t.role = ?4 - 1) ORDER BY t.key LIMIT ?5");
+        db_stmt(db, filter->project_key
+                        ? TOKENS_BY("INDEXED BY token_list") " AND t.project_key = ?2" TOKENS_END
+                        : TOKENS_BY("INDEXED BY token_all") " AND ?2 = 0" TOKENS_END);
     stmt_bind(stmt, "iitzi", window->after_key, filter->project_key, filter->name, filter->role + 1,
               window->limit + 1);
     int rc;

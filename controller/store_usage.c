@@ -21,8 +21,8 @@ int store_usage_label(struct db *db, int resource, int64_t key, const char *name
     autofree char *path = xasprintf("$.\"%s\"", name);
     auto_stmt struct stmt *stmt =
         db_stmt(db, resource == RESOURCE_IMAGE
-                        ? "SELECT json_extract(labels, ?) FROM image WHERE key = ?"
-                        : "SELECT json_extract(labels, ?) FROM instance WHERE key = ?");
+                        ? "SELECT json_extract(labels, ?) FROM image_ever WHERE key = ?"
+                        : "SELECT json_extract(labels, ?) FROM instance_ever WHERE key = ?");
     stmt_bind(stmt, "ti", path, key);
     return first_text(stmt, ret_value, err);
 }
@@ -30,8 +30,8 @@ int store_usage_label(struct db *db, int resource, int64_t key, const char *name
 int store_usage_labels(struct db *db, int resource, int64_t key, char **ret_json, struct err *err)
 {
     auto_stmt struct stmt *stmt =
-        db_stmt(db, resource == RESOURCE_IMAGE ? "SELECT labels FROM image WHERE key = ?"
-                                               : "SELECT labels FROM instance WHERE key = ?");
+        db_stmt(db, resource == RESOURCE_IMAGE ? "SELECT labels FROM image_ever WHERE key = ?"
+                                               : "SELECT labels FROM instance_ever WHERE key = ?");
     stmt_bind(stmt, "i", key);
     return first_text(stmt, ret_json, err);
 }

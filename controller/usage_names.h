@@ -1,5 +1,5 @@
-/* Names of what a row's keys mean, and values of labels. Rows of the database stay when what
- * they are of is deleted, so everything keeps its name; labels are the present ones. */
+/* Names of what a row's keys mean, and values of labels. Of what was deleted, and is gone, both
+ * stay, so everything keeps its name; labels are the present, or the last ones. */
 #ifndef MINICLOUD_CONTROLLER_USAGE_NAMES_H
 #define MINICLOUD_CONTROLLER_USAGE_NAMES_H
 

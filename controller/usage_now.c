@@ -152,7 +152,7 @@ static int read_now(struct db *db, struct request *r, struct err *err)
     struct price_book *book;
     struct costs costs __attribute__((cleanup(costs_release))) = {0};
     if (request_only(r, known, err) != 0 || usage_query_now(r, db, &query, err) != 0 ||
-        price_book_load(db, &book, err) != 0)
+        price_book_load(db, query.question.project_key, &book, err) != 0)
         return -1;
     int rc = read_costs(r, db, &query, book, &costs, err);
     price_book_free(book);

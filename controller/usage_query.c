@@ -293,15 +293,6 @@ static int read_part(struct request *r, const struct usage_query *query,
     return usage_names_failed(names, err);
 }
 
-static int load_book(struct db *db, struct price_book **ret_book, struct err *err)
-{
-    int64_t count;
-    *ret_book = NULL;
-    if (price_count(db, &count, err) != 0)
-        return -1;
-    return count ? price_book_load(db, ret_book, err) : 0;
-}
-
 int usage_query_rows(struct request *r, const struct usage_query *query, struct usage_names *names,
                      usage_row_each *each, void *ctx, struct err *err)
 {
@@ -316,7 +307,7 @@ int usage_query_rows(struct request *r, const struct usage_query *query, struct 
     part.labels = usage_names_labels(names);
     for (int i = 0; i < USAGE_LABELS; i++)
         usage_names_label(names, i, query->labels[i]);
-    if (load_book(request_reader(r), &book, err) != 0)
+    if (price_book_load(request_reader(r), part.project_key, &book, err) != 0)
         return -1;
     int rc = 0;
     while (rc == 0 && !walk.stopped && part.from_ms < part.to_ms) {

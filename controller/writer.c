@@ -15,9 +15,12 @@
 #include "controller/writer_internal.h"
 
 enum {
-    IDLE_MS = 2000, /* quiet for so long: move what there is of the WAL */
+    IDLE_MS = 2000,        /* quiet for so long: move what there is of the WAL */
+    PRUNE_FIRST_MS = 2000, /* after the start: also who starts often gets there */
     PRUNE_MS = 600 * 1000,
-    FILL_MS = 2000, /* how often a full disk is looked at again */
+    PRUNE_WORK_MS = 5,   /* in one go: so long it delays an answer, */
+    PRUNE_PAUSE_MS = 15, /* and so long it lets go: most of the time is for clients */
+    FILL_MS = 2000,      /* how often a full disk is looked at again */
 };
 
 /* ---- the queue ---- */
@@ -64,29 +67,44 @@ static int prune_run(struct tx *tx, void *ctx, struct err *err)
 {
     struct prune *prune = ctx;
     const struct writer_settings *settings = &prune->writer->settings;
-    struct retention keep = {.events = settings->event_keep, .audit_ms = settings->audit_keep_ms};
-    return retention_prune(tx, &keep, &prune->more, err);
+    struct retention keep = {.events = settings->event_keep,
+                             .audit_ms = settings->audit_keep_ms,
+                             .deleted_ms = settings->deleted_keep_ms};
+    int64_t until_ns = clock_mono_ns() + PRUNE_WORK_MS * 1000000LL;
+    int rc = 0;
+    do {
+        rc = retention_prune(tx, &keep, &prune->more, err);
+    } while (rc == 0 && prune->more && clock_mono_ns() < until_ns);
+    return rc;
+}
+
+static void prune_done(void *ctx, struct err *err)
+{
+    (void)ctx;
+    if (err)
+        log_warn("writer.prune", "reason=\"%s\"", err->msg);
 }
 
 /* A group of its own, so that it delays no answer by more than itself. */
-static void prune(struct writer *w, int64_t now_ms)
+static void prune(struct writer *w)
 {
     struct prune prune = {.writer = w};
-    w->group[0].job = (struct write_job){.run = prune_run, .ctx = &prune};
+    w->group[0].job = (struct write_job){.run = prune_run, .done = prune_done, .ctx = &prune};
     w->group_count = 1;
     w->alone = true;
     w->contended = false;
     writer_run_group(w);
+    w->next_prune_ms = clock_boottime_ms() + (prune.more ? PRUNE_PAUSE_MS : PRUNE_MS);
+    w->pruning = prune.more;
     if (prune.more)
         return;
-    w->next_prune_ms = now_ms + PRUNE_MS;
     w->pruned_revision = watch_revision(w->settings.watch);
 }
 
 static bool prune_due(const struct writer *w, int64_t now_ms)
 {
-    if (now_ms >= w->next_prune_ms)
-        return true;
+    if (now_ms >= w->next_prune_ms || w->pruning)
+        return now_ms >= w->next_prune_ms;
     int64_t slack = w->settings.event_keep / 8 + 256;
     return w->settings.event_keep > 0 &&
            watch_revision(w->settings.watch) - w->pruned_revision > slack;
@@ -113,7 +131,7 @@ static void between_groups(struct writer *w)
     if (w->full)
         try_fill(w, now_ms);
     if (prune_due(w, now_ms))
-        prune(w, now_ms);
+        prune(w);
 }
 
 /* ---- the thread ---- */
@@ -121,9 +139,10 @@ static void between_groups(struct writer *w)
 /* How long to sleep when nothing comes. */
 static int64_t idle_ms(const struct writer *w)
 {
+    int64_t idle = w->full ? FILL_MS : PRUNE_MS, due = w->next_prune_ms - clock_boottime_ms();
     if (db_wal_pages(w->db) > 0)
-        return IDLE_MS;
-    return w->full ? FILL_MS : PRUNE_MS;
+        idle = IDLE_MS;
+    return due < idle ? (due > 0 ? due : 0) : idle;
 }
 
 /* false: nothing came in time. Called with the lock held. */
@@ -155,7 +174,7 @@ static void *writer_main(void *ctx)
             return NULL;
         if (w->group_count > 0)
             writer_run_group(w);
-        else if (!work && db_wal_pages(w->db) > 0)
+        else if (!work && !w->pruning && db_wal_pages(w->db) > 0)
             writer_checkpoint(w);
         between_groups(w);
     }
@@ -207,7 +226,7 @@ static int writer_open(struct writer *w, struct err *err)
         return -1;
     watch_set_revision(w->settings.watch, last);
     w->pruned_revision = last;
-    w->next_prune_ms = clock_boottime_ms() + PRUNE_MS;
+    w->next_prune_ms = clock_boottime_ms() + PRUNE_FIRST_MS;
     if (w->settings.hosts && w->settings.hooks->load(w->settings.hosts, w->db, err) != 0)
         return -1;
     w->full = w->settings.ballast_path && !ballast_fill(w->settings.ballast_path);

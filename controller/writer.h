@@ -83,10 +83,11 @@ struct writer_settings {
     const struct marks *marks; /* NULL: none */
     struct hosts *hosts;       /* NULL: none; else `hooks` too */
     const struct hosts_hooks *hooks;
-    int64_t event_keep;    /* revisions kept, 0: all */
-    int64_t audit_keep_ms; /* age to which the audit is kept, 0: all */
-    int64_t wal_limit;     /* bytes of the WAL; 0: WAL_LIMIT_MIB */
-    void *readers;         /* NULL: none; else `readers_hooks` too */
+    int64_t event_keep;      /* revisions kept, 0: all */
+    int64_t audit_keep_ms;   /* age to which the audit is kept, 0: all */
+    int64_t deleted_keep_ms; /* how long what was deleted is kept, 0: for ever */
+    int64_t wal_limit;       /* bytes of the WAL; 0: WAL_LIMIT_MIB */
+    void *readers;           /* NULL: none; else `readers_hooks` too */
     const struct readers_hooks *readers_hooks;
 };
 

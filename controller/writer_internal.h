@@ -55,6 +55,7 @@ struct writer {
     bool full;
     int64_t start_ms, start_boot_ms; /* what `aged_ms` counts from: wall and CLOCK_BOOTTIME */
     int64_t pruned_revision;
+    bool pruning; /* the last batch left more to be done */
     int64_t next_prune_ms, next_fill_ms;
     int64_t wal_moved_at,
         wal_turn_at; /* its size when that was tried last; 0: not since it began */

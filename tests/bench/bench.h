@@ -65,6 +65,8 @@ void bench_mixed(void);
 void bench_at_rest(void);
 void bench_usage_month_all(void);
 void bench_usage_month_hourly(void);
+void bench_empty_project(void);
+void bench_long_life(void);
 
 /* The part of the bench that runs inside the host: see bench_libvirt.c. */
 int bench_inside_host(int argc, char **argv);

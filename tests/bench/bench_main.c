@@ -25,6 +25,8 @@ static const struct {
     {"at_rest", bench_at_rest},
     {"usage_month_all", bench_usage_month_all},
     {"usage_month_hourly", bench_usage_month_hourly},
+    {"empty_project", bench_empty_project},
+    {"long_life", bench_long_life},
 };
 
 double now_s(void)

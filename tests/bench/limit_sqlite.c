@@ -25,7 +25,7 @@ static const char *const statements[] = {
     "INSERT INTO interface (instance_key, network_key, position, address, address_number, mac)"
     " VALUES (?6, 1, 0, ?7, ?4, ?8)",
     "INSERT INTO operation (id, project_key, instance_key, kind, generation, state, timeout_ms,"
-    " token_key, revision, created_ms) VALUES (?9, 1, ?6, 'create', 1, 0, 300000, 1, ?5, ?1)",
+    " revision, created_ms) VALUES (?9, 1, ?6, 'create', 1, 0, 300000, ?5, ?1)",
     "INSERT INTO audit (time_ms, actor, project_key, action, target, request_id, revision)"
     " VALUES (?1, 'token:admin', 1, 'instance.create', ?2, '0123456789abcdef', ?5)",
 };
