@@ -27,6 +27,11 @@ struct report;
 struct sync;
 struct watch;
 
+/* Of a definition; all 0: none. */
+struct told_sizes {
+    int64_t vcpus, memory_mib, disk_gib;
+};
+
 /* What is desired of one instance; never changed once made. */
 struct desired {
     atomic_int refs;
@@ -55,14 +60,14 @@ struct instance {
     int attempts;
     int64_t retry_at; /* not before this */
     bool told_gone;
-    bool told_sizes;         /* this process wrote down that it is there, and its sizes */
-    int64_t told_run;        /* newest run whose start this process wrote down */
-    int64_t began_run;       /* newest run that this process began */
-    int64_t ended_run;       /* newest run whose end is on record, as its domain says */
-    int64_t counted_run;     /* the run that is counted, */
-    int64_t count_at;        /* and when next; CLOCK_BOOTTIME ms */
-    int64_t network_session; /* of the libvirt session in which its network was made sure of */
-    char hung[64];           /* the call that was given up, while it is out */
+    struct told_sizes told_sizes; /* that this process wrote down last */
+    int64_t told_run;             /* newest run whose start this process wrote down */
+    int64_t began_run;            /* newest run that this process began */
+    int64_t ended_run;            /* newest run whose end is on record, as its domain says */
+    int64_t counted_run;          /* the run that is counted, */
+    int64_t count_at;             /* and when next; CLOCK_BOOTTIME ms */
+    int64_t network_session;      /* of the libvirt session in which its network was made sure of */
+    char hung[64];                /* the call that was given up, while it is out */
     /* For the report. */
     bool seen; /* `observed` is filled */
     bool owed; /* the controller of this epoch has not heard of it yet */

@@ -364,7 +364,10 @@ static bool advance(struct turn *t)
             fail(t, &d, &err);
         return false;
     }
-    evidence_step_done(t->agent, t->instance, &t->facts, d.step);
+    if (evidence_step_done(t->agent, t->instance, &t->env, &t->s, d.step, &err)) {
+        fail(t, &d, &err);
+        return false;
+    }
     recover(t, d.step);
     return true;
 }
