@@ -39,7 +39,7 @@ static int check_report(const struct node_report *report, struct err *err)
     const struct node_capacity *c = &report->capacity;
     if (c->cpus < 0 || c->memory_mib < 0 || c->disk_gib < 0)
         return err_field(err, "/capacity", "capacity: no amount may be below 0");
-    return 0;
+    return node_check_conditions(report, err);
 }
 
 enum order { ORDER_REFUSED = -1, ORDER_NEXT, ORDER_REPEAT, ORDER_NEW_PROCESS, ORDER_NEW_BOOT };
@@ -270,7 +270,7 @@ static int take(struct observing *o, const struct host *before, enum order order
     if (settle_order(o, before, order, err) != 0)
         return -1;
     if (node_look_for_restore(o, err) != 0 || take_observations(o, &heard->ack, err) != 0 ||
-        node_observe_instances(o, err) != 0)
+        node_observe_instances(o, err) != 0 || node_observe_conditions(o, err) != 0)
         return -1;
     if (before->silent &&
         (store_instance_of_node(o->tx->db, o->node_key, tell_back, o->tx, err) != 0 ||

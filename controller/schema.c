@@ -326,6 +326,11 @@ static const char *const migrations[] = {
     "  BEGIN SELECT RAISE(ABORT, 'segments are append-only'); END;"
     "CREATE TRIGGER segment_no_delete BEFORE DELETE ON segment"
     "  BEGIN SELECT RAISE(ABORT, 'segments are append-only'); END;",
+
+    /* What hosts said is amiss with them, as of their last reports. */
+    "CREATE TABLE node_condition ("
+    "  node_key INTEGER NOT NULL REFERENCES node(key), code TEXT NOT NULL, text TEXT NOT NULL,"
+    "  since_ms INTEGER NOT NULL, PRIMARY KEY (node_key, code)) STRICT;",
 };
 
 const char *const *schema_migrations(int *ret_count)
