@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "node-agent/converge.h"
+#include "node-agent/health.h"
 #include "node-agent/hypervisor.h"
 #include "node-agent/settings.h"
 #include "node-agent/spool.h"
@@ -92,7 +93,6 @@ struct agent {
     volatile bool cancel; /* the same, for HTTP calls that are out */
     char boot_id[40];
     char *ends_path; /* the file of ends, see ends.h */
-    int64_t gid;     /* guests' QEMU runs with this group: the one that may open /dev/kvm */
 
     pthread_mutex_t lock;
     struct instance *buckets[BUCKETS];
@@ -105,7 +105,9 @@ struct agent {
     char *nat; /* rules in place, NULL: not known; guarded by nat_lock */
     pthread_mutex_t nat_lock;
     struct hv_info info;
+    int64_t gid; /* new guests' QEMU runs with this group, see kvm.h */
     struct node_capacity capacity;
+    struct health health;
     int64_t session; /* counts connections to libvirt; 0: there was none yet */
     int64_t listing; /* counts listings of the host */
     int64_t changes; /* counts changes to report */

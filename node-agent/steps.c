@@ -104,6 +104,7 @@ static void note_definition(const struct situation *s, const struct domain_disk 
     f->mark = *mark;
     f->vcpus = d->vcpus;
     f->memory_mib = d->memory_mib;
+    f->roots_group = false;
     text_copy(f->title, sizeof f->title, d->name ? d->name : d->id);
     text_copy(f->disk, sizeof f->disk, path_file(disk->disk));
     text_copy(f->base, sizeof f->base, path_file(disk->base));
@@ -160,7 +161,10 @@ static int redefine(const struct step_env *env, struct situation *s, struct fact
                                    .vcpus = d->vcpus,
                                    .memory_mib = d->memory_mib,
                                    .disk = find_paths(env, s, &paths),
-                                   .mark = &mark};
+                                   .mark = &mark,
+                                   .relabel = f->roots_group,
+                                   .uid = mark.uid,
+                                   .gid = env->gid};
     if (env->host.ops->definition(env->host.ctx, d->id, &old, err) ||
         domain_xml_edit(old.data, &change, &xml, err) ||
         env->host.ops->define(env->host.ctx, d->id, xml.data, err))

@@ -134,6 +134,7 @@ static int set_up(void **state)
     agent->settings.pool_path = xstrdup("/pool");
     agent->settings.console_dir = xstrdup("/nonexistent");
     agent->settings.qemu_log_dir = xstrdup("/nonexistent");
+    agent->settings.capabilities_dir = xasprintf("%s/capabilities", w->dir);
     agent->settings.call_deadline = 60000;
     agent->settings.count_every = 3600000;
     agent->hv.run_dir = w->dir;
@@ -201,6 +202,7 @@ static int tear_down(void **state)
     free(agent->settings.pool_path);
     free(agent->settings.console_dir);
     free(agent->settings.qemu_log_dir);
+    free(agent->settings.capabilities_dir);
     free(w->model.xml);
     free(w->dir);
     free(w);
