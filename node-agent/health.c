@@ -67,8 +67,13 @@ static bool note_slowness(struct health *health, const struct health_call *call)
              "host's load and at its disk, and whether libvirtd hangs (restarting it disturbs no "
              "guest)",
              (long long)call->took_ms, call->what);
+    bool was = health->text[HEALTH_LIBVIRT_SLOW][0] != '\0';
     bool unexplained = health->text[HEALTH_LIBVIRT_FORGETS][0] == '\0';
-    return set(health, HEALTH_LIBVIRT_SLOW, call->took_ms >= HEALTH_SLOW_MS && unexplained, text);
+    health->quick += health->quick < HEALTH_QUICK;
+    if (call->took_ms >= HEALTH_SLOW_MS)
+        health->quick = 0;
+    bool is = health->quick == 0 || (was && health->quick < HEALTH_QUICK);
+    return set(health, HEALTH_LIBVIRT_SLOW, is && unexplained, text);
 }
 
 bool health_note_call(struct health *health, const struct health_call *call)

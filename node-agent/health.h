@@ -8,9 +8,11 @@
 #include <stdint.h>
 
 /* HEALTH_SLOW_MS: libvirt defines or starts a guest in well under a second.
+ * HEALTH_QUICK: so many in a row must do so again before that is over; of many that are under way
+ * at once on a busy host some are always quick.
  * HEALTH_PROBES: one probing of QEMU, as after an update of it, rewrites a few files and may be
  * seen by several calls that go on at once; a cache that does not hold is met by every call. */
-enum { HEALTH_SLOW_MS = 5000, HEALTH_PROBES = 4, HEALTH_TEXT_MAX = 768 };
+enum { HEALTH_SLOW_MS = 5000, HEALTH_QUICK = 8, HEALTH_PROBES = 4, HEALTH_TEXT_MAX = 768 };
 
 enum health_code { HEALTH_LIBVIRT_FORGETS, HEALTH_LIBVIRT_SLOW, HEALTH_KVM_CLOSED, HEALTH_CODES };
 extern const char *const health_names[HEALTH_CODES + 1];
@@ -18,6 +20,7 @@ extern const char *const health_names[HEALTH_CODES + 1];
 struct health {
     int64_t counted; /* stamp of the probing that was counted last */
     int in_a_row;    /* calls that met a probing of their own */
+    int quick;       /* calls in a row that were */
     /* As it was when it was noticed, so that what is told does not change all the time; "": it is
      * not so. */
     char text[HEALTH_CODES][HEALTH_TEXT_MAX];

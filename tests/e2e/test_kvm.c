@@ -24,6 +24,7 @@
 #include "api/clock.h"
 #include "api/err.h"
 #include "api/file.h"
+#include "api/json.h"
 #include "api/mem.h"
 #include "tests/lib/cloud.h"
 #include "tests/lib/guest.h"
@@ -66,7 +67,7 @@ static void copy_entry(const char *name, const char *to_dir)
     }
 }
 
-/* Over the one before: a host keeps the one that it was made from. */
+/* In place of the one before; a host keeps the one that it was made from. */
 static void own_dev(const char *dir, mode_t kvm_mode)
 {
     autofree char *dev = xasprintf("%s/dev", dir), *kvm = xasprintf("%s/kvm", dev);
@@ -83,6 +84,9 @@ static void own_dev(const char *dir, mode_t kvm_mode)
         must(mknod(kvm, S_IFCHR | 0600, makedev(KVM_MAJOR, KVM_MINOR)) == 0, "mknod", kvm);
         must(chmod(kvm, kvm_mode) == 0, "chmod", kvm);
     }
+    /* One /dev and not a stack of them, which libvirt does not understand. */
+    while (umount2("/dev", MNT_DETACH) == 0)
+        ;
     must(mount(dev, "/dev", NULL, MS_MOVE, NULL) == 0, "move", dev);
 }
 
@@ -109,14 +113,14 @@ static int probes(struct stage *stage)
     return count;
 }
 
-static void create(struct stage *stage)
+static void guest_create(struct stage *stage)
 {
     cloud_done(stage->cloud, "POST", "/v1/instances",
                "{\"name\":\"guest\",\"image\":\"switch\",\"vcpus\":1,\"memory_mib\":64,"
                "\"disk_gib\":1}");
 }
 
-static void delete (struct stage *stage)
+static void guest_delete(struct stage *stage)
 {
     cloud_done(stage->cloud, "DELETE", "/v1/instances/guest", NULL);
 }
@@ -135,8 +139,8 @@ static int begin(void **state)
         cloud_start_agent(cloud, NULL, flags);
         cloud_add_image(cloud, "switch", disk, "raw");
         /* The image is fetched and the network made only once. */
-        create(stage);
-        delete (stage);
+        guest_create(stage);
+        guest_delete(stage);
         watch_caps(stage);
     }
     return 0;
@@ -164,9 +168,9 @@ static void create_on_each(void)
     int64_t best_ms = INT64_MAX;
     for (size_t i = 0; i < HOSTS; i++) {
         int64_t began_ms = clock_boottime_ms();
-        create(&stages[i]);
+        guest_create(&stages[i]);
         stages[i].took_ms = clock_boottime_ms() - began_ms;
-        delete (&stages[i]);
+        guest_delete(&stages[i]);
         if (stages[i].took_ms < best_ms)
             best_ms = stages[i].took_ms;
     }
@@ -215,7 +219,7 @@ static void test_kvm__no_guest_runs_with_roots_group(void **state)
     for (size_t i = 0; i < HOSTS; i++) {
         struct stage *stage = &stages[i];
         const char *tainted[] = {"sh", "-c", "grep -h tainted /var/log/libvirt/qemu/*.log", NULL};
-        create(stage);
+        guest_create(stage);
         struct answer auto_answer_json made =
             cloud_call(stage->cloud, "GET", "/v1/instances/guest", NULL);
         pid_t pid = guest_pid(stage->cloud, answer_str(&made, "id"));
@@ -226,7 +230,7 @@ static void test_kvm__no_guest_runs_with_roots_group(void **state)
         assert_true(strtol(gid, NULL, 10) > 0);
         assert_true(!groups[strspn(groups, " \t")] || strtol(groups, NULL, 10) > 0);
         assert_null(strstr(said, "high-privileges"));
-        delete (stage);
+        guest_delete(stage);
     }
 }
 
@@ -246,9 +250,35 @@ static void spoil(struct stage *stage)
         cloud_fail("no node could be made");
     if (!on_host(stage, ": <> /dev/kvm"))
         return;
-    create(stage);
-    delete (stage);
+    guest_create(stage);
+    guest_delete(stage);
     on_host(stage, "chmod 0600 /dev/kvm");
+}
+
+/* A busy machine may have others: of a libvirt that is slow. */
+static bool forgets(const struct answer *node)
+{
+    struct json *conditions = answer_at(node, "conditions");
+    auto_buf struct buf text = {0};
+    json_print(conditions, false, &text);
+    return strstr(text.data, "\"libvirt_forgets\"") != NULL;
+}
+
+static void await_forgets(struct stage *stage, const char *node, bool wanted)
+{
+    int64_t until_ms = clock_boottime_ms() + PROBING_MS;
+    for (;;) {
+        /* The revision first: a change between the two requests ends the wait at once. */
+        struct answer auto_answer_json log = cloud_call(stage->cloud, "GET", "/v1/healthz", NULL);
+        struct answer auto_answer_json now = cloud_call(stage->cloud, "GET", node, NULL);
+        if (forgets(&now) == wanted)
+            return;
+        if (clock_boottime_ms() > until_ms)
+            cloud_fail("not as wanted: %s", now.text);
+        autofree char *wait = xasprintf("/v1/events?after=%lld&wait=2s&limit=1",
+                                        (long long)answer_i64(&log, "revision"));
+        struct answer auto_answer_json moved = cloud_call(stage->cloud, "GET", wait, NULL);
+    }
 }
 
 static void assert_shown(struct stage *stage, const char *node)
@@ -273,20 +303,20 @@ static void test_kvm__a_libvirt_that_forgets_is_shown_of_its_node_with_the_cure(
     struct answer auto_answer_json before = cloud_call(stage->cloud, "GET", node, NULL);
     if (strcmp(answer_str(&before, "virt"), "qemu") != 0)
         skip();
-    assert_null(answer_at(&before, "conditions.0"));
+    assert_false(forgets(&before));
     spoil(stage);
     for (int i = 0; i < 2; i++) {
-        create(stage);
-        delete (stage);
+        guest_create(stage);
+        guest_delete(stage);
     }
-    cloud_await(stage->cloud, node, "conditions.0.code", "libvirt_forgets", PROBING_MS);
+    await_forgets(stage, node, true);
     printf("# %d probings of QEMU for two creates\n", probes(stage));
     assert_shown(stage, stage->cloud->host);
 
     assert_true(on_host(stage, "rm /dev/kvm"));
-    create(stage);
-    delete (stage);
-    cloud_await(stage->cloud, node, "conditions", "[]", PROBING_MS);
+    guest_create(stage);
+    guest_delete(stage);
+    await_forgets(stage, node, false);
 }
 
 /* Everything below is the children's too; nothing of it is the machine's. */

@@ -162,6 +162,8 @@ static void test_libvirt__that_takes_five_seconds_is_told_of_until_it_does_not(v
     assert_true(call(&health, HEALTH_SLOW_MS, false));
     assert_non_null(strstr(health.text[HEALTH_LIBVIRT_SLOW], "5000 ms for a define"));
     assert_false(call(&health, 2 * HEALTH_SLOW_MS, false));
+    for (int i = 1; i < HEALTH_QUICK; i++)
+        assert_false(call(&health, 100, false));
     assert_true(call(&health, 100, false));
     assert_string_equal(health.text[HEALTH_LIBVIRT_SLOW], "");
 }
