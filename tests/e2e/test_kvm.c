@@ -96,7 +96,8 @@ static void watch_caps(struct stage *stage)
 {
     autofree char *dir = xasprintf("%s/host/cache/qemu/capabilities", stage->cloud->dir);
     stage->caps_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (inotify_add_watch(stage->caps_fd, dir, IN_CLOSE_WRITE) < 0)
+    /* Events that are alike and follow each other come as one: so there is one in between. */
+    if (inotify_add_watch(stage->caps_fd, dir, IN_CREATE | IN_CLOSE_WRITE) < 0)
         cloud_fail("inotify %s: %m", dir);
 }
 
@@ -107,8 +108,11 @@ static int probes(struct stage *stage)
     int count = 0;
     ssize_t got;
     while ((got = read(stage->caps_fd, events, sizeof events)) > 0) {
-        for (char *at = events; at < events + got; count++)
-            at += sizeof(struct inotify_event) + ((struct inotify_event *)(void *)at)->len;
+        for (char *at = events; at < events + got;) {
+            const struct inotify_event *event = (const void *)at;
+            count += (event->mask & IN_CLOSE_WRITE) != 0;
+            at += sizeof *event + event->len;
+        }
     }
     return count;
 }
