@@ -34,6 +34,8 @@ enum {
     LIMIT_KEYS_PER_INSTANCE = 32,
     LIMIT_IDEMPOTENCY_KEY = 255,
     LIMIT_REASON = 1024, /* an agent's explanation */
+    LIMIT_CONDITION_CODE = 40,
+    LIMIT_CONDITIONS = 16, /* of one host: more than an agent knows to tell */
 
     /* Sizes of instances. */
     LIMIT_VCPUS = 256, /* q35 takes 288 with an IOMMU, 255 without x2APIC */

@@ -17,6 +17,12 @@ static const struct wire_field node_capacity_fields[] = {
 static const struct wire_struct node_capacity_wire = WIRE_STRUCT(node_capacity);
 #undef STRUCT
 
+#define STRUCT node_condition
+static const struct wire_field node_condition_fields[] = {W_STR_REQ(code, LIMIT_CONDITION_CODE),
+                                                          W_STR_REQ(text, LIMIT_REASON)};
+static const struct wire_struct node_condition_wire = WIRE_STRUCT(node_condition);
+#undef STRUCT
+
 #define STRUCT node_join
 static const struct wire_field node_join_fields[] = {
     W_STR_REQ(name, LIMIT_NAME, .check = validate_name),
@@ -161,6 +167,7 @@ static const struct wire_field node_report_fields[] = {
     W_I64(wall_ms),
     W_BOOL(full),
     W_OBJECT(capacity, node_capacity_wire),
+    W_LIST(conditions, node_condition_wire, .max = LIMIT_CONDITIONS),
     W_LIST(instances, observed_instance_wire, .max = LIMIT_NODE_GUESTS),
     W_LIST(observations, observation_wire, .max = LIMIT_OBSERVATIONS),
     W_BOOL(more),

@@ -46,6 +46,13 @@ struct node_capacity {
     int virt;           /* enum virt_type, never auto */
 };
 
+/* Something is amiss with a host though it works. All that is told stands until a report leaves
+ * it out. */
+struct node_condition {
+    char *code; /* a-z 0-9 _: for programs */
+    char *text; /* what is seen, and the cure: one line for a person */
+};
+
 struct node_join {
     char *name;
     char *host_uuid; /* libvirt's; the same host joining again gets its node back */
@@ -173,10 +180,10 @@ struct node_report {
     int64_t boottime_ms, wall_ms;
     bool full; /* `instances` is all there is on the host */
     struct node_capacity capacity;
-    struct wire_list instances; /* struct observed_instance */
-    struct wire_list
-        observations; /* struct observation, oldest first, LIMIT_OBSERVATIONS at most */
-    bool more;        /* there is more evidence than fits */
+    struct wire_list conditions;   /* struct node_condition: all of them, in every report */
+    struct wire_list instances;    /* struct observed_instance */
+    struct wire_list observations; /* struct observation, oldest first, LIMIT_OBSERVATIONS */
+    bool more;                     /* there is more evidence than fits */
 };
 
 struct node_report_ack {

@@ -83,6 +83,8 @@ const struct column node_columns[] = {
     {"virt", "VIRT", "virt", CELL_TEXT, COLUMN_SHOW},
     {"version", "VERSION", "version", CELL_TEXT, COLUMN_SHOW},
     {"boot-id", "BOOT ID", "boot_id", CELL_TEXT, COLUMN_SHOW},
+    {"conditions", "CONDITIONS", "conditions.code", CELL_TEXT, COLUMN_BOTH | COLUMN_YIELDS},
+    {"cure", "CURE", "conditions.text", CELL_TEXT, COLUMN_SHOW | COLUMN_YIELDS},
     {"quarantined", "QUARANTINED", "quarantined.name", CELL_TEXT, COLUMN_SHOW | COLUMN_YIELDS},
     {"quarantined-address", "THEIR ADDRESSES", "quarantined.address", CELL_TEXT, COLUMN_SHOW | COLUMN_YIELDS},
     {"seen", "SEEN", "last_seen_at", CELL_TIME, COLUMN_BOTH | COLUMN_RIGHT},

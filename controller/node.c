@@ -36,6 +36,16 @@ static void put_quarantined(void *ctx, const struct quarantined *row)
     json_close(w, '}');
 }
 
+static void put_condition(void *ctx, const struct condition *row)
+{
+    struct json_writer *w = ctx;
+    json_open(w, NULL, '{');
+    json_put_str(w, "code", row->code);
+    json_put_str(w, "text", row->text);
+    json_put_time(w, "since", row->since_ms);
+    json_close(w, '}');
+}
+
 int node_put(struct db *db, struct json_writer *w, const char *key, const struct node *node,
              struct err *err)
 {
@@ -55,8 +65,11 @@ int node_put(struct db *db, struct json_writer *w, const char *key, const struct
     json_put_str(w, "version", node->version);
     json_put_str(w, "boot_id", node->boot_id);
     json_put_time(w, "last_seen_at", node->last_seen_ms);
+    json_open(w, "conditions", '[');
+    int rc = store_condition_list(db, node->key, put_condition, w, err);
+    json_close(w, ']');
     json_open(w, "quarantined", '[');
-    int rc = store_quarantine_list(db, node->key, put_quarantined, w, err);
+    rc = rc == 0 ? store_quarantine_list(db, node->key, put_quarantined, w, err) : rc;
     json_close(w, ']');
     json_close(w, '}');
     return rc;
@@ -250,6 +263,7 @@ int node_remove(struct tx *tx, struct node *node, bool force, struct err *err)
     for (size_t i = 0; i < keys.count && rc == 0; i++)
         rc = declare_gone(tx, items[i], err);
     if (rc != 0 || node_forget_quarantine(tx, node->key, err) != 0 ||
+        node_forget_conditions(tx, node->key, err) != 0 ||
         token_revoke_all(tx, 0, node->key, err) != 0)
         return -1;
     node->deleted_ms = tx->now_ms;

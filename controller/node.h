@@ -34,7 +34,7 @@ struct node {
 void node_release(struct node *node);
 #define auto_node __attribute__((cleanup(node_release)))
 
-/* With its quarantined domains. */
+/* With its conditions and quarantined domains. */
 int node_put(struct db *db, struct json_writer *w, const char *key, const struct node *node,
              struct err *err);
 
@@ -87,6 +87,10 @@ int node_observe_instances(struct observing *o, struct err *err);
 int node_observe_quarantine(struct observing *o, size_t *foreign, size_t count, struct err *err);
 /* Frees the numbers and the room of all that is quarantined there. */
 int node_forget_quarantine(struct tx *tx, int64_t node_key, struct err *err);
+/* node_conditions.c: what it says is amiss with it. */
+int node_check_conditions(const struct node_report *report, struct err *err);
+int node_observe_conditions(struct observing *o, struct err *err);
+int node_forget_conditions(struct tx *tx, int64_t node_key, struct err *err);
 /* node_epoch.c: whether this database is a copy from the past; then a new epoch begins, for all
  * or for this node. */
 int node_look_for_restore(struct observing *o, struct err *err);

@@ -48,7 +48,7 @@ static int check_report(const struct node_report *report, struct err *err)
         return err_field(err, "/wall_ms", "wall_ms: want 0 to %lld", (long long)WALL_MOST_MS);
     if (!within(report->boot_order, WALL_MOST_MS))
         return err_field(err, "/boot_order", "boot_order: want 0 to %lld", (long long)WALL_MOST_MS);
-    return 0;
+    return node_check_conditions(report, err);
 }
 
 void observing_refuse(struct observing *o, const char *what, const char *why)
@@ -308,7 +308,7 @@ static int take_report(struct observing *o, const struct host *before, enum orde
     if (settle_order(o, before, order, err) != 0)
         return -1;
     if (node_look_for_restore(o, err) != 0 || take_observations(o, &heard->ack, err) != 0 ||
-        node_observe_instances(o, err) != 0)
+        node_observe_instances(o, err) != 0 || node_observe_conditions(o, err) != 0)
         return -1;
     if (before->silent &&
         (store_instance_of_node(o->tx->db, o->node_key, tell_back, o->tx, err) != 0 ||

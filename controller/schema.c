@@ -380,6 +380,11 @@ static const char *const migrations[] = {
     "CREATE INDEX token_list ON token(project_key, key) WHERE deleted_ms IS NULL;"
     "CREATE INDEX token_all ON token(key) WHERE deleted_ms IS NULL;"
     "CREATE INDEX price_list ON price(project_key, key) WHERE deleted_ms IS NULL;",
+
+    /* 4: what hosts said is amiss with them, as of their last reports. */
+    "CREATE TABLE node_condition ("
+    "  node_key INTEGER NOT NULL REFERENCES node(key), code TEXT NOT NULL, text TEXT NOT NULL,"
+    "  since_ms INTEGER NOT NULL, PRIMARY KEY (node_key, code)) STRICT;",
 };
 
 const char *const *schema_migrations(int *ret_count)

@@ -31,6 +31,21 @@ static int print_instances(struct db *db, struct buf *out, struct err *err)
     return 0;
 }
 
+/* The codes are the hosts' own words, so they are no labels here. */
+static int print_conditions(struct db *db, struct buf *out, struct err *err)
+{
+    auto_stmt struct stmt *stmt =
+        db_stmt(db, "SELECT count(DISTINCT node_key) FROM node_condition");
+    if (stmt_step(stmt, err) != 1)
+        return -1;
+    buf_printf(out,
+               "# HELP minicloud_nodes_with_conditions Nodes that say something is amiss with "
+               "them.\n# TYPE minicloud_nodes_with_conditions gauge\n"
+               "minicloud_nodes_with_conditions %lld\n",
+               (long long)stmt_i64(stmt, 0));
+    return 0;
+}
+
 /* The states of node.c's node_put(). */
 static int print_nodes(struct db *db, struct buf *out, struct err *err)
 {
@@ -47,7 +62,7 @@ static int print_nodes(struct db *db, struct buf *out, struct err *err)
                "minicloud_nodes{state=\"never\"} %lld\n",
                (long long)stmt_i64(stmt, 0), (long long)stmt_i64(stmt, 1),
                (long long)stmt_i64(stmt, 2));
-    return 0;
+    return print_conditions(db, out, err);
 }
 
 static int print_operations(struct db *db, struct buf *out, struct err *err)

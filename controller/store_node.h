@@ -59,6 +59,20 @@ int store_quarantine_remove(struct db *db, int64_t node_key, const char *domain,
 int store_quarantine_twin(struct db *db, int64_t instance_key, char *ret_text, size_t size,
                           struct err *err);
 
+/* ---- conditions (store_condition.c) ---- */
+
+struct condition {
+    const char *code, *text;
+    int64_t since_ms;
+};
+typedef void condition_each(void *ctx, const struct condition *row);
+int store_condition_list(struct db *db, int64_t node_key, condition_each *each, void *ctx,
+                         struct err *err);
+/* `since_ms` of one that is there stays. */
+int store_condition_put(struct db *db, int64_t node_key, const struct condition *row,
+                        struct err *err);
+int store_condition_remove(struct db *db, int64_t node_key, const char *code, struct err *err);
+
 /* All live instances of a node (0: of all): adopt = 1. */
 int store_instance_adopt_all(struct db *db, int64_t node_key, int64_t revision, struct err *err);
 

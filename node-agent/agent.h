@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "node-agent/converge.h"
+#include "node-agent/health.h"
 #include "node-agent/hypervisor.h"
 #include "node-agent/settings.h"
 #include "node-agent/spool.h"
@@ -26,6 +27,11 @@ struct images;
 struct report;
 struct sync;
 struct watch;
+
+/* Of a definition; all 0: none. */
+struct told_sizes {
+    int64_t vcpus, memory_mib, disk_gib;
+};
 
 /* What is desired of one instance; never changed once made. */
 struct desired {
@@ -55,14 +61,14 @@ struct instance {
     int attempts;
     int64_t retry_at; /* not before this */
     bool told_gone;
-    bool told_sizes;         /* this process wrote down that it is there, and its sizes */
-    int64_t told_run;        /* newest run whose start this process wrote down */
-    int64_t began_run;       /* newest run that this process began */
-    int64_t ended_run;       /* newest run whose end is on record, as its domain says */
-    int64_t counted_run;     /* the run that is counted, */
-    int64_t count_at;        /* and when next; CLOCK_BOOTTIME ms */
-    int64_t network_session; /* of the libvirt session in which its network was made sure of */
-    char hung[64];           /* the call that was given up, while it is out */
+    struct told_sizes told_sizes; /* that this process wrote down last */
+    int64_t told_run;             /* newest run whose start this process wrote down */
+    int64_t began_run;            /* newest run that this process began */
+    int64_t ended_run;            /* newest run whose end is on record, as its domain says */
+    int64_t counted_run;          /* the run that is counted, */
+    int64_t count_at;             /* and when next; CLOCK_BOOTTIME ms */
+    int64_t network_session;      /* of the libvirt session in which its network was made sure of */
+    char hung[64];                /* the call that was given up, while it is out */
     /* For the report. */
     bool seen; /* `observed` is filled */
     bool owed; /* the controller of this epoch has not heard of it yet */
@@ -87,7 +93,6 @@ struct agent {
     volatile bool cancel; /* the same, for HTTP calls that are out */
     char boot_id[40];
     char *ends_path; /* the file of ends, see ends.h */
-    int64_t gid;     /* guests' QEMU runs with this group: the one that may open /dev/kvm */
 
     pthread_mutex_t lock;
     struct instance *buckets[BUCKETS];
@@ -100,7 +105,9 @@ struct agent {
     char *nat; /* rules in place, NULL: not known; guarded by nat_lock */
     pthread_mutex_t nat_lock;
     struct hv_info info;
+    int64_t gid; /* new guests' QEMU runs with this group, see kvm.h */
     struct node_capacity capacity;
+    struct health health;
     int64_t session; /* counts connections to libvirt; 0: there was none yet */
     int64_t listing; /* counts listings of the host */
     int64_t changes; /* counts changes to report */

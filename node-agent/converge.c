@@ -151,7 +151,7 @@ static struct decision redefine(const struct situation *s)
     if (reseed && !s->seed_written)
         return step(STEP_SEED);
     if (rebuild || grow || reseed || d->vcpus != f->vcpus || d->memory_mib != f->memory_mib ||
-        (d->name && strcmp(d->name, f->title) != 0))
+        f->roots_group || (d->name && strcmp(d->name, f->title) != 0))
         return step(STEP_REDEFINE);
     return step(STEP_NOTHING);
 }

@@ -93,6 +93,20 @@ static int set_disks(xmlNode *root, const struct domain_disk *disk, struct err *
     return 0;
 }
 
+static void set_label(xmlNode *root, const struct domain_change *change)
+{
+    char label[64];
+    snprintf(label, sizeof label, "+%lld:+%lld", (long long)change->uid, (long long)change->gid);
+    for (xmlNode *node = xml_child(root, "seclabel"); node && change->relabel;
+         node = xml_next(node, "seclabel")) {
+        char model[16];
+        xmlNode *text = xml_child(node, "label");
+        xml_attr(node, "model", model, sizeof model);
+        if (text && strcmp(model, "dac") == 0)
+            set_text(text, label);
+    }
+}
+
 int domain_xml_edit(const char *old, const struct domain_change *change, struct buf *out,
                     struct err *err)
 {
@@ -104,6 +118,7 @@ int domain_xml_edit(const char *old, const struct domain_change *change, struct 
     set_number(xml_child(root, "memory"), "MiB", change->memory_mib);
     set_number(xml_child(root, "currentMemory"), "MiB", change->memory_mib);
     set_number(xml_child(root, "vcpu"), NULL, change->vcpus);
+    set_label(root, change);
     if (set_mark(root, change->mark, err) || set_disks(root, &change->disk, err))
         return -1;
     xmlChar *text = NULL;

@@ -46,6 +46,8 @@ struct domain_change {
     int64_t vcpus, memory_mib;
     struct domain_disk disk;
     const struct mark *mark;
+    bool relabel; /* QEMU runs as these, instead of as its label says: */
+    int64_t uid, gid;
 };
 /* `old` with these values put in; everything else stays as libvirt printed it. */
 int domain_xml_edit(const char *old, const struct domain_change *change, struct buf *out,

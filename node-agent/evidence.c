@@ -139,16 +139,33 @@ static int tell_start(struct agent *agent, struct instance *instance, const stru
     return -1;
 }
 
-/* Once by each process: so every boot of the host has it, though nothing changes. */
+/* Takes on itself to tell these sizes; false when they are what was told last. */
+static bool claim_sizes(struct agent *agent, struct instance *instance,
+                        const struct told_sizes *now, struct told_sizes *ret_before)
+{
+    struct told_sizes *told = &instance->told_sizes;
+    pthread_mutex_lock(&agent->lock);
+    *ret_before = *told;
+    *told = *now;
+    pthread_mutex_unlock(&agent->lock);
+    return ret_before->vcpus != now->vcpus || ret_before->memory_mib != now->memory_mib ||
+           ret_before->disk_gib != now->disk_gib;
+}
+
+/* Dated by when the definition was seen to have them, never by when they were asked for: that
+ * may come to nothing, or take a slow host half a minute. Each process tells them at least once:
+ * so every boot of the host has them, though nothing changes, and what a process that died did
+ * not get to tell is told by the next. */
 static int tell_sizes(struct agent *agent, struct instance *instance, const struct step_env *env,
                       const struct situation *s, struct err *err)
 {
-    bool there = s->desired && !s->desired->deleted && s->facts->defined && s->facts->marked;
-    if (!there || !claim(agent, &instance->told_sizes, true))
+    const struct facts *f = s->facts;
+    struct told_sizes before, now = {f->vcpus, f->memory_mib, f->mark.disk_gib};
+    bool there = s->desired && !s->desired->deleted && f->defined && f->marked;
+    if (!there || !claim_sizes(agent, instance, &now, &before) ||
+        step_witness_sizes(env, f, err) == 0)
         return 0;
-    if (step_witness_sizes(env, s->facts, err) == 0)
-        return 0;
-    claim(agent, &instance->told_sizes, false);
+    claim_sizes(agent, instance, &before, &now);
     return -1;
 }
 
@@ -179,17 +196,16 @@ int evidence_rest(struct agent *agent, struct instance *instance, const struct s
                : 0;
 }
 
-void evidence_step_done(struct agent *agent, struct instance *instance, const struct facts *f,
-                        enum step step)
+int evidence_step_done(struct agent *agent, struct instance *instance, const struct step_env *env,
+                       const struct situation *s, enum step step, struct err *err)
 {
-    pthread_mutex_lock(&agent->lock);
-    if (step == STEP_DEFINE || step == STEP_REDEFINE)
-        instance->told_sizes = true;
     if (step == STEP_RESUME) {
-        instance->told_run = instance->began_run = f->mark.started;
+        pthread_mutex_lock(&agent->lock);
+        instance->told_run = instance->began_run = s->facts->mark.started;
         instance->ended_at = 0;
+        pthread_mutex_unlock(&agent->lock);
     }
-    pthread_mutex_unlock(&agent->lock);
+    return tell_sizes(agent, instance, env, s, err);
 }
 
 /* ---- counting ---- */

@@ -14,9 +14,10 @@ void evidence_env(struct agent *agent, struct step_env *ret);
 /* Evidence that hangs on no step of this process. */
 int evidence_rest(struct agent *agent, struct instance *instance, const struct step_env *env,
                   const struct situation *s, const struct decision *d, struct err *err);
-/* A step was done: what it wrote down need not be told again. */
-void evidence_step_done(struct agent *agent, struct instance *instance, const struct facts *f,
-                        enum step step);
+/* A step was done: what it wrote down need not be told again, and the sizes that it gave are told
+ * at once. */
+int evidence_step_done(struct agent *agent, struct instance *instance, const struct step_env *env,
+                       const struct situation *s, enum step step, struct err *err);
 
 /* Counts what a guest that runs has used: when it is due, and before `d` would end it. */
 void evidence_count(struct agent *agent, struct instance *instance, const struct step_env *env,

@@ -57,6 +57,27 @@ static void read_disks(const xmlNode *root, struct facts *facts)
     }
 }
 
+/* "+200001:+107"; names are allowed too, though we write none. */
+static bool is_roots_group(const char *label)
+{
+    const char *group = strchr(label, ':');
+    return group &&
+           (strcmp(group, ":+0") == 0 || strcmp(group, ":0") == 0 || strcmp(group, ":root") == 0);
+}
+
+static void read_label(const xmlNode *root, struct facts *facts)
+{
+    const xmlNode *node = xml_child(root, "seclabel");
+    facts->roots_group = false;
+    for (; node; node = xml_next(node, "seclabel")) {
+        char model[16], label[128];
+        xml_attr(node, "model", model, sizeof model);
+        xml_content(xml_child(node, "label"), label, sizeof label);
+        if (strcmp(model, "dac") == 0 && is_roots_group(label))
+            facts->roots_group = true;
+    }
+}
+
 int facts_read_domain(const char *xml, struct facts *facts, struct err *err)
 {
     auto_xml xmlDoc *doc = NULL;
@@ -74,6 +95,7 @@ int facts_read_domain(const char *xml, struct facts *facts, struct err *err)
     facts->vcpus = strtoll(text, NULL, 10);
     facts->memory_mib = xml_bytes(xml_child(root, "memory")) >> 20;
     read_mark(root, facts);
+    read_label(root, facts);
     read_disks(root, facts);
     return 0;
 }

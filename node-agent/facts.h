@@ -49,6 +49,7 @@ struct facts {
     enum host_pause pause;
     int end_cause; /* enum stop_cause, from libvirt's reason for being shut off */
     int64_t vcpus, memory_mib;
+    bool roots_group; /* its QEMU runs with root's group, which no guest of ours may */
     char name[256], title[256];
     char disk[VOLUME_MAX], seed[VOLUME_MAX], base[VOLUME_MAX]; /* file names in its XML */
     /* Of the storage pool; looked at only when asked for. */

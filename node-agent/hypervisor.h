@@ -37,7 +37,8 @@ void hv_disconnect(struct hv *hv);
 struct hv_info {
     char uuid[40];
     int64_t cpus, memory_mib;
-    int virt; /* enum virt_type: what `auto` means here */
+    int virt;        /* enum virt_type: what `auto` means here */
+    bool kvm_closed; /* guests may not open a /dev/kvm that would be of use */
 };
 /* Also warms libvirt's capabilities: the first define would wait 4 s for them. */
 int hv_info(struct hv *hv, int virt_setting, struct hv_info *ret, struct err *err);

@@ -13,6 +13,7 @@
 #include "api/types.h"
 #include "node-agent/domain_xml.h"
 #include "node-agent/hypervisor_private.h"
+#include "node-agent/kvm.h"
 #include "node-agent/xml.h"
 
 static int read_uuid(struct hv *hv, char out[40], struct err *err)
@@ -66,15 +67,17 @@ static bool libvirt_offers(struct hv *hv, const char *virt)
 }
 
 /* A /dev/kvm that opens is no proof: under another hypervisor without nesting a guest
- * hangs on it. */
-static int choose_virt(struct hv *hv, int setting)
+ * hangs on it. Nor is libvirt's word: it has looked with more rights than a guest gets. */
+static void choose_virt(struct hv *hv, int setting, struct hv_info *ret)
 {
     bool kvm = setting == VIRT_KVM || (setting == VIRT_AUTO && cpu_has_virtualization());
-    if (kvm && !libvirt_offers(hv, "kvm") && setting == VIRT_AUTO)
-        kvm = false;
+    bool offered = kvm && libvirt_offers(hv, "kvm");
+    ret->kvm_closed = kvm && access(KVM_DEVICE, F_OK) == 0 && !kvm_open_to_guests(KVM_DEVICE);
+    if (setting == VIRT_AUTO)
+        kvm = offered && !ret->kvm_closed;
     if (!kvm && !libvirt_offers(hv, "qemu"))
         log_warn("host.no_qemu", "error=\"%s\"", virGetLastErrorMessage());
-    return kvm ? VIRT_KVM : VIRT_QEMU;
+    ret->virt = kvm ? VIRT_KVM : VIRT_QEMU;
 }
 
 int hv_info(struct hv *hv, int virt_setting, struct hv_info *ret, struct err *err)
@@ -86,7 +89,7 @@ int hv_info(struct hv *hv, int virt_setting, struct hv_info *ret, struct err *er
     if (HV_CALL(hv, "node_get_info", virNodeGetInfo(hv->connection, &node)) < 0)
         return hv_error(err, "libvirt does not tell the host's CPUs");
     ret->cpus = node.cpus;
-    ret->virt = choose_virt(hv, virt_setting);
+    choose_virt(hv, virt_setting, ret);
     return read_memory(hv, &ret->memory_mib, err);
 }
 

@@ -10,6 +10,7 @@
 #include "api/mem.h"
 #include "node-agent/agent.h"
 #include "node-agent/evidence.h"
+#include "node-agent/kvm.h"
 #include "node-agent/steps.h"
 
 /* RETRY_FINAL_MS: after what was told as final, half of it to one and a half. */
@@ -331,6 +332,43 @@ static void note_asking(struct turn *t)
     pthread_mutex_unlock(&t->agent->lock);
 }
 
+static void tell_health(struct agent *agent, const struct health *health)
+{
+    int count = 0;
+    for (int code = 0; code < HEALTH_CODES; code++) {
+        if (!health->text[code][0])
+            continue;
+        count++;
+        log_warn("host.condition", "code=%s text=\"%s\"", health_names[code], health->text[code]);
+    }
+    if (count == 0)
+        log_info("host.condition", "code=none");
+    report_wake(agent);
+}
+
+/* With an eye on how libvirt fares. */
+static int do_step(struct turn *t, const struct decision *d, struct err *err)
+{
+    struct agent *agent = t->agent;
+    const char *capabilities = agent->settings.capabilities_dir;
+    bool needs_qemu = d->step == STEP_DEFINE || d->step == STEP_REDEFINE || d->step == STEP_CREATE;
+    if (!needs_qemu)
+        return step_do(&t->env, &t->s, &t->facts, d, err);
+    struct health_call call = {
+        .what = step_names[d->step], .stamp_before = health_stamp(capabilities), .kvm = KVM_DEVICE};
+    int64_t began = clock_boottime_ms();
+    int r = step_do(&t->env, &t->s, &t->facts, d, err);
+    call.took_ms = clock_boottime_ms() - began;
+    call.stamp_after = health_stamp(capabilities);
+    pthread_mutex_lock(&agent->lock);
+    bool changed = health_note_call(&agent->health, &call);
+    struct health health = agent->health;
+    pthread_mutex_unlock(&agent->lock);
+    if (changed)
+        tell_health(agent, &health);
+    return r;
+}
+
 /* One step; false when the turn is over. */
 static bool advance(struct turn *t)
 {
@@ -359,12 +397,15 @@ static bool advance(struct turn *t)
     if (d.step == STEP_ASK)
         note_asking(t);
     log_debug("instance.step", "id=%s step=%s", t->instance->id, step_names[d.step]);
-    if (step_do(&t->env, &t->s, &t->facts, &d, &err)) {
+    if (do_step(t, &d, &err)) {
         if (!work_written_off(t->worker))
             fail(t, &d, &err);
         return false;
     }
-    evidence_step_done(t->agent, t->instance, &t->facts, d.step);
+    if (evidence_step_done(t->agent, t->instance, &t->env, &t->s, d.step, &err)) {
+        fail(t, &d, &err);
+        return false;
+    }
     recover(t, d.step);
     return true;
 }

@@ -44,6 +44,7 @@ struct gathering {
     bool full;
     int64_t upto;
     struct node_capacity capacity;
+    struct health health;
     struct observed *items;
     size_t count, room;
 };
@@ -91,6 +92,19 @@ static struct observed_instance *wire_instances(struct gathering *g)
     return out;
 }
 
+static size_t wire_conditions(struct health *health, struct node_condition out[HEALTH_CODES])
+{
+    static char names[HEALTH_CODES][LIMIT_CONDITION_CODE + 1];
+    size_t count = 0;
+    for (int code = 0; code < HEALTH_CODES; code++) {
+        if (!health->text[code][0])
+            continue;
+        text_copy(names[code], sizeof names[code], health_names[code]);
+        out[count++] = (struct node_condition){names[code], health->text[code]};
+    }
+    return count;
+}
+
 /* The epoch and revision of this process, or what its forerunner had noted. */
 static void seen_revision(struct agent *agent, char epoch[EPOCH_MAX], int64_t *ret_revision,
                           char mark[NODE_MARK_MAX + 1])
@@ -119,6 +133,8 @@ static void encode(struct report *report, struct gathering *g, const struct batc
     static char version[] = MINICLOUD_VERSION;
     struct agent *agent = report->agent;
     char epoch[EPOCH_MAX], mark[NODE_MARK_MAX + 1];
+    struct node_condition conditions[HEALTH_CODES];
+    size_t condition_count = wire_conditions(&g->health, conditions);
     autofree struct observed_instance *instances = wire_instances(g);
     struct node_report r = {.protocol = NODE_PROTOCOL,
                             .version = version,
@@ -130,6 +146,7 @@ static void encode(struct report *report, struct gathering *g, const struct batc
                             .wall_ms = batch->wall_ms,
                             .full = g->full,
                             .capacity = g->capacity,
+                            .conditions = {conditions, condition_count},
                             .instances = {instances, g->count},
                             .observations = {batch->items, batch->count},
                             .more = batch->more};
@@ -200,6 +217,7 @@ static int send_report(struct report *report, bool full, struct err *err)
     pthread_mutex_lock(&agent->lock);
     g.upto = agent->changes;
     g.capacity = agent->capacity;
+    g.health = agent->health;
     registry_each(agent, gather, &g);
     pthread_mutex_unlock(&agent->lock);
     encode(report, &g, &batch, &body);

@@ -36,6 +36,9 @@ static const struct config_field fields[] = {
      "where libvirt logs each guest's QEMU; a deleted instance's log is removed from it"},
     {"run_dir", CONFIG_STR, AT(run_dir), "/run/libvirt/qemu", 0, 0, NULL,
      "where libvirt keeps QEMU's pid files"},
+    {"capabilities_dir", CONFIG_STR, AT(capabilities_dir), "/var/cache/libvirt/qemu/capabilities",
+     0, 0, NULL,
+     "where libvirt keeps what QEMU can do: a libvirt that forgets it all the time is told of"},
     {"hook_dir", CONFIG_STR, AT(hook_dir), "/etc/libvirt/hooks/qemu.d", 0, 0, NULL,
      "libvirt's folder for hooks of QEMU guests: ours writes down ends that the agent cannot see; "
      "empty: none"},

@@ -12,6 +12,7 @@ struct settings {
     char *controller, *name;
     char *state_dir, *token_file, *join_token_file;
     char *libvirt_uri, *pool, *pool_path, *console_dir, *qemu_log_dir, *run_dir, *hook_dir;
+    char *capabilities_dir;
     int64_t workers, lost_workers;
     int64_t call_deadline, heartbeat, relist, poll_wait, count_every; /* ms */
     int virt_type;                                                    /* enum virt_type */

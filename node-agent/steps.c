@@ -104,22 +104,11 @@ static void note_definition(const struct situation *s, const struct domain_disk 
     f->mark = *mark;
     f->vcpus = d->vcpus;
     f->memory_mib = d->memory_mib;
+    f->roots_group = false;
     text_copy(f->title, sizeof f->title, d->name ? d->name : d->id);
     text_copy(f->disk, sizeof f->disk, path_file(disk->disk));
     text_copy(f->base, sizeof f->base, path_file(disk->base));
     text_copy(f->seed, sizeof f->seed, path_file(disk->seed));
-}
-
-/* The evidence of the sizes comes before the definition that has them: were it the other way
- * round, a crash in between would lose it. */
-static int witness_desired(const struct step_env *env, const struct situation *s,
-                           const struct facts *f, const struct mark *mark, struct err *err)
-{
-    struct facts after = *f;
-    after.mark = *mark;
-    after.vcpus = s->desired->vcpus;
-    after.memory_mib = s->desired->memory_mib;
-    return step_witness_sizes(env, &after, err);
 }
 
 static int define(const struct step_env *env, struct situation *s, struct facts *f, struct err *err)
@@ -154,8 +143,7 @@ static int define(const struct step_env *env, struct situation *s, struct facts 
                                .console = paths.console.data,
                                .mark = &mark};
     domain_xml(&spec, &xml);
-    if (witness_desired(env, s, f, &mark, err) ||
-        env->host.ops->define(env->host.ctx, d->id, xml.data, err))
+    if (env->host.ops->define(env->host.ctx, d->id, xml.data, err))
         return -1;
     note_definition(s, &spec.disk, &mark, f);
     return 0;
@@ -173,12 +161,12 @@ static int redefine(const struct step_env *env, struct situation *s, struct fact
                                    .vcpus = d->vcpus,
                                    .memory_mib = d->memory_mib,
                                    .disk = find_paths(env, s, &paths),
-                                   .mark = &mark};
-    bool resized = mark.disk != f->mark.disk || mark.disk_gib != f->mark.disk_gib ||
-                   d->vcpus != f->vcpus || d->memory_mib != f->memory_mib;
+                                   .mark = &mark,
+                                   .relabel = f->roots_group,
+                                   .uid = mark.uid,
+                                   .gid = env->gid};
     if (env->host.ops->definition(env->host.ctx, d->id, &old, err) ||
         domain_xml_edit(old.data, &change, &xml, err) ||
-        (resized && witness_desired(env, s, f, &mark, err)) ||
         env->host.ops->define(env->host.ctx, d->id, xml.data, err))
         return -1;
     /* What it stood on before is swept next. */

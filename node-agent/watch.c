@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "api/clock.h"
@@ -13,6 +12,7 @@
 #include "api/mem.h"
 #include "node-agent/agent.h"
 #include "node-agent/evidence.h"
+#include "node-agent/kvm.h"
 
 struct watch {
     struct agent *agent;
@@ -163,7 +163,9 @@ static void measure(struct agent *agent, const struct hv_info *info)
                                      .virt = info->virt};
     pthread_mutex_lock(&agent->lock);
     agent->info = *info;
+    agent->gid = kvm_group(info->virt, KVM_DEVICE);
     agent->capacity = capacity;
+    health_note_kvm(&agent->health, info->kvm_closed, KVM_DEVICE);
     pthread_mutex_unlock(&agent->lock);
 }
 
@@ -258,14 +260,6 @@ static void *watch_run(void *arg)
     return NULL;
 }
 
-/* Guests' QEMU may use /dev/kvm by its group. */
-static int64_t kvm_group(void)
-{
-    struct stat st;
-    enum { NOGROUP = 65534 };
-    return stat("/dev/kvm", &st) == 0 ? (int64_t)st.st_gid : NOGROUP;
-}
-
 int watch_start(struct agent *agent, struct err *err)
 {
     struct watch *watch = agent->watch = xcalloc(1, sizeof *watch);
@@ -278,7 +272,6 @@ int watch_start(struct agent *agent, struct err *err)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&watch->changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    agent->gid = kvm_group();
     watch->hv = hv_new(&agent->hv, &guard);
     if (file_mkdirs(agent->settings.console_dir, 0700, err))
         return -1;

@@ -117,8 +117,8 @@ static void assert_counted(const struct life *life, const struct bill *bill)
     assert_true(ingress > 0 && egress > 0);
 }
 
-static void assert_resized(const struct life *life, const struct bill *bill, int64_t from_ms,
-                           int64_t to_ms)
+/* It is done when its host has done it, however long that takes; what comes after is quick. */
+static void assert_resized(const struct life *life, const struct bill *bill, int64_t done_ms)
 {
     const struct bill_row *ran[BILL_ROWS], *kept[BILL_ROWS];
     size_t runs = bill_rows(bill, "running", ran), count = bill_rows(bill, "allocated", kept);
@@ -129,7 +129,7 @@ static void assert_resized(const struct life *life, const struct bill *bill, int
     for (size_t i = 1; i < count; i++) {
         if (kept[i]->vcpus == 1 || kept[i - 1]->vcpus == 2)
             continue;
-        assert_near(life, "the resize", kept[i]->start_ms, (from_ms + to_ms) / 2);
+        assert_near(life, "the resize", kept[i]->start_ms, done_ms);
         assert_int_equal(kept[i]->start_ms, kept[i - 1]->end_ms);
         return;
     }
@@ -155,7 +155,6 @@ static void test_usage__a_whole_life_is_billed_as_it_was(void **state)
     life_runs(life);
     life_do(life, "stop", "{\"force\":true}");
     life_ended(life);
-    int64_t asked_ms = clock_boottime_ms();
     life_do(life, "resize", "{\"vcpus\":2,\"memory_mib\":192}");
     int64_t resized_ms = clock_boottime_ms();
     life_do(life, "start", "{}");
@@ -165,7 +164,7 @@ static void test_usage__a_whole_life_is_billed_as_it_was(void **state)
     read_bill(life, &bill);
     assert_runs(life, &bill);
     assert_no_moment_twice_or_never(&bill, 0);
-    assert_resized(life, &bill, asked_ms, resized_ms);
+    assert_resized(life, &bill, resized_ms);
     assert_counted(life, &bill);
     assert_over(life, &bill, deleted_ms);
 }

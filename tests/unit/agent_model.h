@@ -159,15 +159,12 @@ static int model_volume_remove(void *host, const char *name, struct err *err)
     return model_dies(m, err) ? -1 : 0;
 }
 
-/* The last word about its sizes is that they are these. */
-static bool model_told_sizes(const struct model *m, const struct facts *f)
+/* The last word about its sizes is that they are what they are. */
+static bool model_told_sizes(const struct model *m)
 {
-    bool same = m->domain.defined && f->vcpus == m->domain.vcpus &&
-                f->memory_mib == m->domain.memory_mib &&
-                f->mark.disk_gib == m->domain.mark.disk_gib;
-    return !m->strict || same ||
-           (f->vcpus == m->told_vcpus && f->memory_mib == m->told_memory_mib &&
-            f->mark.disk_gib == m->told_disk_gib);
+    const struct facts *f = &m->domain;
+    return f->vcpus == m->told_vcpus && f->memory_mib == m->told_memory_mib &&
+           f->mark.disk_gib == m->told_disk_gib;
 }
 
 /* What it names must be whole: half a seed would be a guest without its keys. */
@@ -183,8 +180,6 @@ static int model_define(void *host, const char *id, const char *xml, struct err 
     const struct model_volume *disk = model_find(m, f.disk), *seed = model_find(m, f.seed);
     if (!disk || !disk->whole || !seed || !seed->whole || m->domain.power != HOST_OFF)
         return err_set(err, ERR_INVALID, "a definition over what is not there");
-    if (!model_told_sizes(m, &f))
-        return err_set(err, ERR_INVALID, "sizes that nobody was told of");
     m->domain = f;
     free(m->xml);
     m->xml = xstrdup(xml);
@@ -282,6 +277,8 @@ static int model_create(void *host, const char *id, struct err *err)
         return -1;
     if (m->domain.power != HOST_OFF || !m->network || !m->lease)
         return err_set(err, ERR_OPERATION_FAILED, "cannot start");
+    if (m->strict && !model_told_sizes(m))
+        return err_set(err, ERR_INVALID, "sizes that nobody was told of");
     m->domain.power = HOST_PAUSED;
     m->domain.pause = PAUSE_ASKED;
     m->domain.end_cause = CAUSE_NONE;

@@ -213,6 +213,16 @@ CHANGE(off_resize)
     off_as_wanted(d, f, s);
     d->memory_mib = 1024;
 }
+CHANGE(off_roots_group)
+{
+    off_start_defined(d, f, s);
+    f->roots_group = true;
+}
+CHANGE(runs_in_roots_group)
+{
+    as_desired(d, f, s);
+    f->roots_group = true;
+}
 CHANGE(off_grow)
 {
     off_as_wanted(d, f, s);
@@ -438,6 +448,8 @@ static const struct row rows[] = {
     {"and then started", STEP_CREATE, STATE_STOPPED, false, off_start_defined},
     {"once its network is there", STEP_NETWORK, STATE_STOPPED, false, off_start_no_network},
     {"a new size is defined while off", STEP_REDEFINE, STATE_STOPPED, false, off_resize},
+    {"none starts with root's group", STEP_REDEFINE, STATE_STOPPED, false, off_roots_group},
+    {"what runs with it goes on", STEP_NOTHING, STATE_RUNNING, true, runs_in_roots_group},
     {"a bigger disk is grown first", STEP_GROW, STATE_STOPPED, false, off_grow},
     {"and then written down", STEP_REDEFINE, STATE_STOPPED, false, off_grown},
     {"a disk does not shrink", STEP_NOTHING, STATE_STOPPED, true, off_shrink},

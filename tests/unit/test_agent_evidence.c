@@ -503,7 +503,9 @@ static void test_count__of_a_run_that_this_process_began_waits_for_the_hour(void
 {
     struct world *w = *state;
     int64_t line;
-    evidence_step_done(&w->agent, w->instance, &w->facts, STEP_RESUME);
+    auto_err struct err err = {0};
+    assert_int_equal(evidence_step_done(&w->agent, w->instance, &w->env, &w->s, STEP_RESUME, &err),
+                     0);
     rest(w);
     assert_int_equal(w->model.counted, 0);
     assert_true(spool_line_of(w->agent.spool, w->agent.boot_id, &line));

@@ -38,6 +38,10 @@ static atomic_int waiting;  /* looks that do */
 static atomic_int presses;  /* all of which fail */
 static atomic_bool is_full; /* the pool */
 
+/* What becomes of a definition, and when the last one was there. */
+static enum defining { DEFINE_DONE, DEFINE_REFUSED, DEFINE_UNHEARD } defining;
+static _Atomic int64_t defined_ms;
+
 static int look_if_there(void *host, const struct look_for *what, struct facts *ret,
                          struct err *err)
 {
@@ -65,6 +69,21 @@ static int grow_if_room(void *host, const char *name, int64_t bytes, struct err 
     if (is_full)
         return err_set(err, ERR_STORAGE_FULL, "No space left on device");
     return model_disk_grow(host, name, bytes, err);
+}
+
+/* It is not done before its clock has moved on. UNHEARD: done, but the answer is lost. */
+static int define_slowly(void *host, const char *id, const char *xml, struct err *err)
+{
+    int64_t began_ms = clock_boottime_ms();
+    if (defining == DEFINE_REFUSED)
+        return err_set(err, ERR_INVALID, "libvirt refused the domain");
+    while (clock_boottime_ms() <= began_ms + 1)
+        ;
+    defined_ms = clock_boottime_ms();
+    int r = model_define(host, id, xml, err);
+    if (r == 0 && defining == DEFINE_UNHEARD)
+        return err_set(err, ERR_UNAVAILABLE, "the connection broke");
+    return r;
 }
 
 static struct host_ops ops;
@@ -105,7 +124,9 @@ static int set_up(void **state)
     ops.look = look_if_there;
     ops.press = press_in_vain;
     ops.disk_grow = grow_if_room;
+    ops.define = define_slowly;
     away = held = is_full = false;
+    defining = DEFINE_DONE;
     presses = 0;
     log_set_level(LOG_ERROR);
     agent->ops = &ops;
@@ -113,6 +134,7 @@ static int set_up(void **state)
     agent->settings.pool_path = xstrdup("/pool");
     agent->settings.console_dir = xstrdup("/nonexistent");
     agent->settings.qemu_log_dir = xstrdup("/nonexistent");
+    agent->settings.capabilities_dir = xasprintf("%s/capabilities", w->dir);
     agent->settings.call_deadline = 60000;
     agent->settings.count_every = 3600000;
     agent->hv.run_dir = w->dir;
@@ -180,6 +202,7 @@ static int tear_down(void **state)
     free(agent->settings.pool_path);
     free(agent->settings.console_dir);
     free(agent->settings.qemu_log_dir);
+    free(agent->settings.capabilities_dir);
     free(w->model.xml);
     free(w->dir);
     free(w);
@@ -427,6 +450,75 @@ static void test_instance__what_is_told_as_final_is_tried_again(void **state)
     wait_until(w, i.observed.state == STATE_STOPPED && i.observed.converged);
 }
 
+/* ---- what a resize is billed from ---- */
+
+/* The last word about its sizes, all 0 when there is none. */
+static struct observation sizes_told(struct world *w)
+{
+    auto_err struct err err = {0};
+    struct observation last = {0};
+    size_t n;
+    bool more;
+    assert_int_equal(spool_sync(w->agent.spool, &err), 0);
+    struct observation *all = spool_batch(w->agent.spool, &n, &more);
+    for (size_t i = 0; i < n; i++) {
+        if (all[i].kind == OBS_ALLOCATED)
+            last = all[i];
+    }
+    spool_batch_free(all, n);
+    last.boot_id = last.incarnation = last.instance = NULL;
+    return last;
+}
+
+/* It is off, has 2 CPUs and 512 MiB, and 4 CPUs are wanted. */
+static void want_more(struct world *w, enum defining becomes)
+{
+    struct desired_instance d = desired_running();
+    d.power = POWER_STOPPED;
+    d.generation = 2;
+    model_put_domain(&w->model);
+    w->model.domain.power = HOST_OFF;
+    w->model.domain.mark.ended = 1;
+    w->model.domain.mark.cause = CAUSE_ASKED;
+    told(w, &d);
+    wait_until(w, i.observed.converged);
+    assert_int_equal(sizes_told(w).vcpus, 2);
+    defining = becomes;
+    defined_ms = 0;
+    d.generation = 3;
+    d.vcpus = 4;
+    told(w, &d);
+}
+
+static void test_resize__is_dated_by_when_the_host_had_done_it(void **state)
+{
+    struct world *w = *state;
+    want_more(w, DEFINE_DONE);
+    wait_until(w, i.observed.converged && i.observed.vcpus == 4);
+    struct observation told = sizes_told(w);
+    assert_int_equal(told.vcpus, 4);
+    assert_true(defined_ms > 0);
+    assert_true(told.boottime_ms >= defined_ms);
+}
+
+static void test_resize__that_its_host_refuses_is_on_no_bill(void **state)
+{
+    struct world *w = *state;
+    want_more(w, DEFINE_REFUSED);
+    wait_until(w, i.observed.final && i.observed.state == STATE_ERROR);
+    assert_int_equal(sizes_told(w).vcpus, 2);
+}
+
+static void test_resize__whose_answer_was_lost_is_told_when_it_is_seen(void **state)
+{
+    struct world *w = *state;
+    want_more(w, DEFINE_UNHEARD);
+    wait_until(w, i.observed.reason[0]);
+    wake(w);
+    wait_until(w, i.observed.converged && i.observed.vcpus == 4);
+    assert_int_equal(sizes_told(w).vcpus, 4);
+}
+
 static void test_instance__one_that_a_worker_is_busy_with_is_not_lacking_in_a_listing(void **state)
 {
     struct world *w = *state;
@@ -533,6 +625,9 @@ int main(void)
         TURN(test_instance__work_while_libvirt_is_away_leaves_a_running_guest_running),
         TURN(test_instance__a_guest_that_cannot_be_asked_is_forced_in_time),
         TURN(test_instance__what_is_told_as_final_is_tried_again),
+        TURN(test_resize__is_dated_by_when_the_host_had_done_it),
+        TURN(test_resize__that_its_host_refuses_is_on_no_bill),
+        TURN(test_resize__whose_answer_was_lost_is_told_when_it_is_seen),
         TURN(test_instance__one_that_a_worker_is_busy_with_is_not_lacking_in_a_listing),
         TURN(test_instance__volumes_alone_are_not_lacking_either),
         TURN(test_instance__at_rest_comes_back_by_itself_to_be_counted),

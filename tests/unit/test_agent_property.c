@@ -263,6 +263,18 @@ static void on_ended(void *ctx, const char *id, int64_t run, struct ending *ret)
     *ret = (struct ending){.noticed = true};
 }
 
+/* As the agent does before each step and after it (evidence.c): each life tells at least once. */
+static int tell_sizes(const struct step_env *env, const struct situation *s, bool *told,
+                      struct err *err)
+{
+    const struct facts *f = s->facts;
+    bool there = f->defined && f->marked && !s->desired->deleted;
+    if (!there || (*told && model_told_sizes(env->host.ctx)))
+        return 0;
+    *told = true;
+    return step_witness_sizes(env, f, err);
+}
+
 /* One life of the agent: until nothing is left to do, or it dies. The last decision. */
 static enum step live(struct model *m, const struct desired_instance *d, int64_t *now)
 {
@@ -283,10 +295,13 @@ static enum step live(struct model *m, const struct desired_instance *d, int64_t
                            .started_at = on_started_at,
                            .ended = on_ended};
     auto_err struct err err = {0};
+    bool told = false;
     if (step_look(&env, &s, true, &f, &err))
         return STEP_WAIT;
     for (int i = 0; i < MOST_STEPS; i++) {
         struct decision decision = converge(&s);
+        if (tell_sizes(&env, &s, &told, &err))
+            return STEP_WAIT;
         if (decision.step == STEP_NOTHING || decision.step == STEP_REFUSE)
             return decision.step;
         if (decision.step == STEP_WAIT) {
@@ -355,7 +370,10 @@ static void check_end(struct model *m, const struct desired_instance *d, enum st
         assert_false(m->domain.defined);
         assert_false(m->lease);
         assert_int_equal(m->volume_count, 0);
-    } else if (d->power == POWER_STOPPED) {
+        return;
+    }
+    assert_true(model_told_sizes(m));
+    if (d->power == POWER_STOPPED) {
         check_stopped(m, d);
     } else {
         check_running(m, d);

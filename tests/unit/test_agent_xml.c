@@ -100,6 +100,32 @@ static void test_domain__what_is_written_is_what_is_read(void **state)
     assert_int_equal(read.memory_mib, 512);
 }
 
+/* What an older agent wrote where /dev/kvm is root's. */
+static void test_domain__of_roots_group_is_known_and_gets_another(void **state)
+{
+    (void)state;
+    auto_buf struct buf old = {0}, changed = {0};
+    auto_err struct err err = {0};
+    struct facts f = facts_stopped(), before = {0}, after = {0};
+    struct domain_spec s = spec(&f.mark);
+    s.gid = 0;
+    domain_xml(&s, &old);
+    assert_int_equal(facts_read_domain(old.data, &before, &err), 0);
+    assert_true(before.roots_group);
+    struct domain_change change = {.title = "web1",
+                                   .vcpus = 2,
+                                   .memory_mib = 512,
+                                   .disk = s.disk,
+                                   .mark = &f.mark,
+                                   .relabel = true,
+                                   .uid = 200001,
+                                   .gid = 65534};
+    assert_int_equal(domain_xml_edit(old.data, &change, &changed, &err), 0);
+    assert_non_null(strstr(changed.data, "<label>+200001:+65534</label>"));
+    assert_int_equal(facts_read_domain(changed.data, &after, &err), 0);
+    assert_false(after.roots_group);
+}
+
 /* domain-libvirt.xml is what libvirt 9.0 made of such a domain. */
 static void test_domain__is_changed_from_its_own_xml_and_keeps_the_rest(void **state)
 {
@@ -279,6 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_domain__is_written_as_agreed_for_emulation_and_for_kvm),
         cmocka_unit_test(test_domain__what_is_written_is_what_is_read),
+        cmocka_unit_test(test_domain__of_roots_group_is_known_and_gets_another),
         cmocka_unit_test(test_domain__is_changed_from_its_own_xml_and_keeps_the_rest),
         cmocka_unit_test(test_domain__without_its_disks_is_not_changed),
         cmocka_unit_test(test_mark__is_written_as_agreed),

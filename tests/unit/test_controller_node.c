@@ -1,6 +1,9 @@
 /* Nodes: joining, reports and their order, boots, restored databases, strangers. */
 #include <stdatomic.h>
 
+#include "api/buf.h"
+#include "api/clock.h"
+#include "api/limits.h"
 #include "controller/meta.h"
 #include "tests/unit/controller_world.h"
 
@@ -293,6 +296,102 @@ static void test_node__an_instance_on_a_host_that_does_not_own_it_is_a_stranger(
     sim_free(other);
 }
 
+/* ---- conditions ---- */
+
+/* The host speaks by hand: a full report with these conditions. */
+static struct answer told_conditions(struct stage *stage, const char *conditions)
+{
+    static int64_t sequence;
+    autofree char *body = xasprintf(
+        "{\"protocol\":1,\"boot_id\":\"%s\",\"incarnation\":\"by-hand\",\"sequence\":%lld,"
+        "\"boottime_ms\":%lld,\"wall_ms\":%lld,\"full\":true,\"capacity\":{\"cpus\":64,"
+        "\"memory_mib\":8192,\"disk_gib\":10240,\"virt\":\"qemu\"},\"conditions\":[%s],"
+        "\"instances\":[],\"observations\":[]}",
+        sim_boot_id(stage->host), (long long)++sequence, (long long)clock_boottime_ms(),
+        (long long)clock_wall_ms(), conditions);
+    return cloud_call_as(&stage->world->cloud, sim_token(stage->host), NULL, "POST",
+                         "/v1/node/observed", body);
+}
+
+static void tell_conditions(struct stage *stage, const char *conditions)
+{
+    struct answer auto_answer_json answer = told_conditions(stage, conditions);
+    if (answer.status != 200)
+        fail_msg("%d: %s", answer.status, answer.text);
+}
+
+static void assert_refused(struct stage *stage, const char *conditions, const char *why)
+{
+    struct answer auto_answer_json answer = told_conditions(stage, conditions);
+    assert_int_equal(answer.status, 400);
+    if (!strstr(answer.text, why) || !strstr(answer.text, "/conditions"))
+        fail_msg("no \"%s\" in %s", why, answer.text);
+}
+
+static void test_node__what_is_amiss_with_it_is_shown_until_its_host_says_so_no_more(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    struct world *world = stage.world;
+    tell_conditions(&stage, "{\"code\":\"slow\",\"text\":\"it is slow: hurry\"},"
+                            "{\"code\":\"hot\",\"text\":\"it is hot: cool it\"}");
+    struct answer auto_answer_json node = world_call(world, 200, "GET", "/v1/nodes/h1", NULL);
+    world_is(&node, "conditions.0.code", "hot");
+    world_is(&node, "conditions.1.code", "slow");
+    world_is(&node, "conditions.1.text", "it is slow: hurry");
+    autofree char *since = xstrdup(answer_str(&node, "conditions.1.since"));
+    assert_non_null(since);
+    int64_t events = world_number(world, "SELECT count(*) FROM event WHERE kind = 'node'");
+
+    /* The same again is no news; other words are, and it is since when it was. */
+    tell_conditions(&stage, "{\"code\":\"hot\",\"text\":\"it is hot: cool it\"},"
+                            "{\"code\":\"slow\",\"text\":\"it is slow: hurry\"}");
+    assert_int_equal(world_number(world, "SELECT count(*) FROM event WHERE kind = 'node'"), events);
+    world_restart(world);
+    tell_conditions(&stage, "{\"code\":\"slow\",\"text\":\"it is very slow\"}");
+    struct answer auto_answer_json later = world_call(world, 200, "GET", "/v1/nodes/h1", NULL);
+    world_is(&later, "conditions.0.text", "it is very slow");
+    world_is(&later, "conditions.0.since", since);
+    assert_null(answer_at(&later, "conditions.1"));
+    assert_true(world_number(world, "SELECT count(*) FROM event WHERE kind = 'node'") > events);
+    struct answer auto_answer_json metrics = world_call(world, 200, "GET", "/metrics", NULL);
+    assert_non_null(strstr(metrics.text, "\nminicloud_nodes_with_conditions 1\n"));
+
+    tell_conditions(&stage, "");
+    struct answer auto_answer_json well = world_call(world, 200, "GET", "/v1/nodes/h1", NULL);
+    assert_non_null(answer_at(&well, "conditions"));
+    assert_null(answer_at(&well, "conditions.0"));
+}
+
+static void test_node__what_a_host_says_is_amiss_is_bounded_and_of_one_line(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    auto_buf struct buf many = {0}, large = {0};
+    for (int i = 0; i <= LIMIT_CONDITIONS; i++)
+        buf_printf(&many, "%s{\"code\":\"c%d\",\"text\":\"t\"}", i ? "," : "", i);
+    assert_refused(&stage, many.data, "16");
+    buf_puts(&large, "{\"code\":\"c\",\"text\":\"");
+    for (int i = 0; i <= LIMIT_REASON; i++)
+        buf_putc(&large, 'x');
+    buf_puts(&large, "\"}");
+    assert_refused(&stage, large.data, "1024");
+    assert_refused(&stage, "{\"code\":\"a b\",\"text\":\"t\"}", "a-z, 0-9 and _");
+    assert_refused(&stage, "{\"code\":\"a\",\"text\":\"t\\u001b[2J\"}", "control characters");
+    assert_refused(&stage, "{\"code\":\"a\",\"text\":\"t\\u009b2J\"}", "control characters");
+    assert_refused(&stage, "{\"code\":\"a\",\"text\":\"\"}", "text");
+    assert_refused(&stage, "{\"code\":\"a\",\"text\":\"t\"},{\"code\":\"a\",\"text\":\"u\"}",
+                   "twice");
+    struct answer auto_answer_json node = world_call(stage.world, 200, "GET", "/v1/nodes/h1", NULL);
+    assert_null(answer_at(&node, "conditions.0"));
+}
+
+static void test_node__one_that_was_removed_leaves_no_conditions(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    tell_conditions(&stage, "{\"code\":\"hot\",\"text\":\"it is hot: cool it\"}");
+    world_did(stage.world, 204, "DELETE", "/v1/nodes/h1?force=true", NULL);
+    assert_int_equal(world_number(stage.world, "SELECT count(*) FROM node_condition"), 0);
+}
+
 /* ---- removal ---- */
 
 static void test_node__is_not_removed_while_it_has_instances_unless_forced(void **state)
@@ -375,6 +474,9 @@ int main(void)
         TEST(test_node__a_lost_instance_of_a_restored_database_can_be_deleted),
         TEST(test_node__a_stranger_is_counted_its_numbers_not_given_out),
         TEST(test_node__an_instance_on_a_host_that_does_not_own_it_is_a_stranger),
+        TEST(test_node__what_is_amiss_with_it_is_shown_until_its_host_says_so_no_more),
+        TEST(test_node__what_a_host_says_is_amiss_is_bounded_and_of_one_line),
+        TEST(test_node__one_that_was_removed_leaves_no_conditions),
         TEST(test_node__is_not_removed_while_it_has_instances_unless_forced),
         TEST(test_node__one_that_is_not_schedulable_gets_nothing_new),
         TEST(test_node__sends_the_console_that_a_person_asks_for),
