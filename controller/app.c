@@ -227,13 +227,14 @@ void app_stop(struct app *app)
         stop_pools(app);
         http_server_stop(app->http);
     }
-    free_pools(app);
+    stop_pools(app);
     if (app->http)
         usage_stop(app);
     /* The last connection to close tidies the WAL away: the writer's. */
     if (app->readers)
         readers_close(app->readers);
     writer_stop(app->writer);
+    free_pools(app); /* the writer's last jobs still heard that they take no more */
     readers_free(app->readers);
     reconcile_free(app->reconcile);
     console_free(app->console);
