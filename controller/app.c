@@ -11,6 +11,7 @@
 #include "api/http_server.h"
 #include "api/log.h"
 #include "api/mem.h"
+#include "controller/data_dir.h"
 #include "controller/db.h"
 #include "controller/descriptors.h"
 #include "controller/feed.h"
@@ -83,7 +84,7 @@ static int open_data(struct app *app, struct err *err)
         set_path(lock, sizeof(lock), data_dir, "lock", err) != 0)
         return -1;
     if (file_mkdirs(data_dir, 0700, err) != 0 || file_lock(lock, &app->lock_fd, err) != 0 ||
-        file_mkdirs(app->image_dir, 0700, err) != 0)
+        data_dir_open(data_dir, err) != 0 || file_mkdirs(app->image_dir, 0700, err) != 0)
         return -1;
     db_set_temporary_dir(data_dir);
     struct db *db = NULL;

@@ -233,6 +233,9 @@ static void test_idempotency__a_full_disk_keeps_no_answer_back(void **state)
     age(world, 25 * 3600 * 1000);
     struct answer auto_answer_json first = post(world, "k-1", "/v1/keys", key_body);
     struct answer auto_answer_json secret = post(world, "t-1", "/v1/tokens", token_body);
+    assert_int_equal(old.status, 201);
+    assert_int_equal(first.status, 201);
+    assert_int_equal(secret.status, 201);
     fill_disk(filler, 512 * 1024);
     create_until_full(world);
 
@@ -302,6 +305,8 @@ static void test_idempotency__a_full_queue_keeps_no_answer_back(void **state)
     struct block block = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     struct answer auto_answer_json first = post(world, "k-1", "/v1/keys", key_body);
     struct answer auto_answer_json secret = post(world, "t-1", "/v1/tokens", token_body);
+    assert_int_equal(first.status, 201);
+    assert_int_equal(secret.status, 201);
     block_writer(world, &block);
     struct answer auto_answer_json fresh = post(world, "k-2", "/v1/keys", third_body);
     struct answer auto_answer_json again = post(world, "k-1", "/v1/keys", key_body);
