@@ -23,6 +23,8 @@ enum {
     LIMIT_JSON_ITEMS = 1000 * 1000, /* values in one text: a full report of 8 MiB stays below */
     LIMIT_JSON_NUMBER = 63,         /* bytes of one number; cJSON cuts a longer one */
 
+    LIMIT_IMAGES_GONE = 10 * 1000, /* deleted images an agent is told of: 670 KB of a full page */
+
     /* Texts, in bytes of UTF-8. */
     LIMIT_NAME = 63,      /* RFC 1123 label, so that a name can be a host name */
     LIMIT_HOSTNAME = 253, /* what DNS takes */

@@ -101,6 +101,7 @@ static const struct wire_field desired_page_fields[] = {
     W_LIST(instances, desired_instance_wire),
     W_LIST(networks, desired_network_wire),
     W_STRS(images),
+    W_STRS(images_gone),
     W_LIST(console, console_request_wire),
 };
 const struct wire_struct desired_page_wire = WIRE_STRUCT(desired_page);

@@ -125,8 +125,10 @@ struct desired_page {
     bool full;        /* everything of this node is in this page (after=0, or another epoch) */
     struct wire_list instances; /* changed after `after`, or all */
     struct wire_list networks;  /* always all that its instances use */
-    struct strings images;      /* full only: SHA-256 of all images that may be kept */
-    struct wire_list console;   /* struct console_request */
+    /* Full only, SHA-256 each: those that were deleted, and all others; the latter for agents
+     * that know no `images_gone` and keep only what is in it. */
+    struct strings images_gone, images;
+    struct wire_list console; /* struct console_request */
 };
 
 struct observed_instance {

@@ -43,6 +43,8 @@ int cli_confirm(struct cli *cli, const struct args *args, struct err *err)
     buf_printf(&question, "%s %s", args->verb->name, args->noun->name);
     for (size_t i = 0; i < args->target_count; i++)
         buf_printf(&question, "%s%s", i ? ", " : " ", args->targets[i]);
+    if (args_has(args, "all"))
+        buf_puts(&question, " files, all of them");
     buf_putc(&question, '?');
     return cli_ask(cli, args, question.data, err);
 }
@@ -101,6 +103,8 @@ void cli_progress_clear(struct cli *cli)
 /* The noun whose columns the verb prints: without waiting it is the operation. */
 static const struct noun *printed_noun(const struct args *args)
 {
+    if (args_has(args, "orphaned"))
+        return &orphan_noun;
     return args_has(args, "no-wait") ? noun_find("operation") : args->noun;
 }
 

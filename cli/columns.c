@@ -48,6 +48,19 @@ const struct column image_columns[] = {
     {0},
 };
 
+const struct column orphan_columns[] = {
+    {"file", "FILE", "file", CELL_TEXT, COLUMN_BOTH},
+    {"size", "SIZE", "size_bytes", CELL_BYTES, COLUMN_BOTH | COLUMN_RIGHT},
+    {"modified", "AGE", "modified_at", CELL_TIME, COLUMN_BOTH | COLUMN_RIGHT},
+    {"name", "NAME", "name", CELL_TEXT, COLUMN_BOTH | COLUMN_YIELDS},
+    {"project", "PROJECT", "project", CELL_TEXT, COLUMN_BOTH | COLUMN_YIELDS},
+    {"format", "FORMAT", "format", CELL_TEXT, COLUMN_SHOW | COLUMN_CSV},
+    {"sha256", "SHA256", "sha256", CELL_TEXT, COLUMN_SHOW | COLUMN_CSV},
+    {"importable", "IMPORTABLE", "importable", CELL_TEXT, COLUMN_SHOW | COLUMN_CSV},
+    {"reason", "WHY", "reason", CELL_TEXT, COLUMN_BOTH | COLUMN_YIELDS},
+    {0},
+};
+
 const struct column flavor_columns[] = {
     {"name", "NAME", "name", CELL_TEXT, COLUMN_BOTH | COLUMN_YIELDS},
     {"id", "ID", "id", CELL_TEXT, COLUMN_SHOW},

@@ -134,11 +134,13 @@ struct noun {
 };
 
 extern const struct noun nouns[];
+/* What `image list --orphaned` shows: files that no image has. No command of its own. */
+extern const struct noun orphan_noun;
 
-extern const struct column instance_columns[], image_columns[], flavor_columns[], key_columns[],
-    node_columns[], project_columns[], token_columns[], network_columns[], operation_columns[],
-    event_columns[], context_columns[], usage_columns[], forecast_columns[], seal_columns[],
-    segment_columns[], verdict_columns[], price_columns[];
+extern const struct column instance_columns[], image_columns[], orphan_columns[], flavor_columns[],
+    key_columns[], node_columns[], project_columns[], token_columns[], network_columns[],
+    operation_columns[], event_columns[], context_columns[], usage_columns[], forecast_columns[],
+    seal_columns[], segment_columns[], verdict_columns[], price_columns[];
 
 /* By singular or plural name; NULL when there is none. */
 const struct noun *noun_find(const char *name);

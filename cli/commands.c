@@ -86,7 +86,13 @@ static const struct verb instance_verbs[] = {
     {0}};
 
 /* ---- image ---- */
-static const struct option image_filters[] = {OPT_SELECT, OPT_LIMIT, {0}};
+static const struct option image_filters[] = {OPT_SELECT, OPT_LIMIT,
+    {.name = "orphaned", .type = OPTION_FLAG, .help = "files that no image has, instead (operators)"}, {0}};
+static const struct option orphan_delete_options[] = {
+    {.name = "all", .type = OPTION_FLAG, .help = "every file that image list --orphaned shows"}, {0}};
+static const struct option orphan_import_options[] = {
+    {.name = "name", .type = OPTION_TEXT, .place = PLACE_BODY, .value = "NAME", .help = "the image's name (default: the one it had)"},
+    {.name = "format", .type = OPTION_CHOICE, .place = PLACE_BODY, .value = "FORMAT", .help = "raw or qcow2 (default: what it had)", .choices = format_names}, {0}};
 #define OPT_PUBLIC_VALUE {.name = "public", .type = OPTION_YES_NO, .place = PLACE_BODY, .value = "yes|no", .help = "whether all projects may use it"}
 static const struct option image_create_options[] = {
     {.name = "file", .letter = 'f', .type = OPTION_FILE, .value = "FILE", .help = "upload this file; without it, use image upload"},
@@ -101,7 +107,7 @@ static const struct option image_download_options[] = {
 static const struct option image_update_options[] = {OPT_RENAME, OPT_PUBLIC_VALUE, OPT_LABEL, OPT_UNLABEL, {0}};
 
 static const struct verb image_verbs[] = {
-    LIST("List images", image_filters),
+    {.name = "list", .summary = "List images", .flags = VERB_OUTPUT, .options = image_filters, .run = run_image_list},
     SHOW("Show all about images"),
     {.name = "create", ONE_NEW, .summary = "Make an image and upload its content", .flags = VERB_OUTPUT | VERB_NEW, .options = image_create_options, .run = run_image_create,
      .example = "tiny --file tiny.qcow2"},
@@ -109,6 +115,9 @@ static const struct verb image_verbs[] = {
     {.name = "download", ONE, .summary = "Fetch an image's content", .options = image_download_options, .run = run_image_download},
     {.name = "update", ONE, .summary = "Rename, relabel or share an image", .flags = VERB_OUTPUT | VERB_QUIET, .options = image_update_options, .run = run_update},
     DELETE("Delete images that no instance uses", run_delete),
+    {.name = "import", .targets = "FILE", .min_targets = 1, .max_targets = 1, .summary = "Make a file that lost its image an image again", .flags = VERB_OUTPUT | VERB_NEW, .options = orphan_import_options, .run = run_orphan_import,
+     .notes = "After an older copy of the database was put back, newer images are still there\nas files: image list --orphaned shows them. The content is checked against the\nSHA-256 that was kept beside the file, and the image gets its old id."},
+    {.name = "delete-orphaned", .targets = "[FILE...]", .max_targets = MANY, .summary = "Delete files that no image has", .flags = VERB_CONFIRM, .options = orphan_delete_options, .run = run_orphan_delete},
     {0}};
 
 /* ---- flavor, key ---- */
@@ -297,6 +306,8 @@ static const struct verb version_verbs[] = {{.name = "", .summary = "Print cloud
 static const struct verb help_verbs[] = {{.name = "", .targets = "[NOUN [VERB]]", .max_targets = 2, .summary = "Explain a command", .run = run_help}, {0}};
 static const struct verb completion_verbs[] = {{.name = "", .targets = "SHELL", .min_targets = 1, .max_targets = 1, .target_choices = shells, .summary = "Print a script that teaches a shell to complete", .run = run_completion, .example = "bash > ~/.local/share/bash-completion/completions/cloudctl"}, {0}};
 static const struct verb complete_verbs[] = {{.name = "", .targets = "WORD...", .max_targets = MANY, .summary = "Print completions", .flags = VERB_HIDDEN | VERB_WORDS, .run = run_complete}, {0}};
+
+const struct noun orphan_noun = {"orphan", "orphans", "Files among the images that no image has", false, "file", orphan_columns, NULL};
 
 const struct noun nouns[] = {
     {"instance", "instances", "Virtual machines", true, NULL, instance_columns, instance_verbs},

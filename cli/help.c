@@ -9,7 +9,7 @@
 #include "cli/cli.h"
 #include "cli/verbs.h"
 
-enum { OPTION_WIDTH = 26 };
+enum { OPTION_WIDTH = 26, NOUN_WIDTH = 13 };
 
 static void put_option(const struct option *option, FILE *out)
 {
@@ -76,12 +76,31 @@ static void noun_help(const struct noun *noun, FILE *out)
 {
     fprintf(out, "Usage: cloudctl %s VERB [argument...] [option...]\n\n%s.\n\nVerbs:\n", noun->name,
             noun->summary);
+    size_t width = 10;
+    for (const struct verb *verb = noun->verbs; verb->name; verb++)
+        width = strlen(verb->name) > width ? strlen(verb->name) : width;
     for (const struct verb *verb = noun->verbs; verb->name; verb++) {
         if (!(verb->flags & VERB_HIDDEN))
-            fprintf(out, "  %-10s %s\n", verb->name, verb->summary);
+            fprintf(out, "  %-*s %s\n", (int)width, verb->name, verb->summary);
     }
     put_options(NULL, true, "\nOptions of every command:\n", out);
     fprintf(out, "\nMore: cloudctl %s VERB --help\n", noun->name);
+}
+
+/* Behind the noun, on as many lines as they need. */
+static void put_verbs(const struct noun *noun, FILE *out)
+{
+    size_t at = NOUN_WIDTH;
+    for (const struct verb *verb = noun->verbs; verb->name; verb++) {
+        size_t len = strlen(verb->name) + 1;
+        if (at + len > 80) {
+            fprintf(out, "\n%*s", NOUN_WIDTH, "");
+            at = NOUN_WIDTH;
+        }
+        fprintf(out, "%s%s", at == NOUN_WIDTH ? "" : " ", verb->name);
+        at += len;
+    }
+    fputc('\n', out);
 }
 
 static void put_nouns(bool commands, FILE *out)
@@ -89,14 +108,12 @@ static void put_nouns(bool commands, FILE *out)
     for (const struct noun *noun = nouns; noun->name; noun++) {
         if (noun_is_command(noun) != commands || noun->verbs->flags & VERB_HIDDEN)
             continue;
-        fprintf(out, "  %-*s", commands ? 12 : 11, noun->name);
+        fprintf(out, "  %-*s", commands ? 12 : NOUN_WIDTH - 2, noun->name);
         if (commands) {
             fprintf(out, "%s\n", noun->verbs->summary);
             continue;
         }
-        for (const struct verb *verb = noun->verbs; verb->name; verb++)
-            fprintf(out, "%s%s", verb == noun->verbs ? "" : " ", verb->name);
-        fputc('\n', out);
+        put_verbs(noun, out);
     }
 }
 

@@ -12,7 +12,8 @@ typedef int verb_run(struct cli *cli, const struct args *args, struct err *err);
 /* For any noun of the API. */
 verb_run run_list, run_show, run_create, run_update, run_delete, run_action;
 verb_run run_operation_wait, run_token_create;
-verb_run run_image_create, run_image_upload, run_image_download;
+verb_run run_image_list, run_image_create, run_image_upload, run_image_download;
+verb_run run_orphan_import, run_orphan_delete;
 verb_run run_event_list, run_log;
 verb_run run_context_list, run_context_show, run_context_use, run_context_create,
     run_context_delete;

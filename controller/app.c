@@ -11,6 +11,7 @@
 #include "api/http_server.h"
 #include "api/log.h"
 #include "api/mem.h"
+#include "controller/data_dir.h"
 #include "controller/db.h"
 #include "controller/descriptors.h"
 #include "controller/feed.h"
@@ -83,7 +84,7 @@ static int open_data(struct app *app, struct err *err)
         set_path(lock, sizeof(lock), data_dir, "lock", err) != 0)
         return -1;
     if (file_mkdirs(data_dir, 0700, err) != 0 || file_lock(lock, &app->lock_fd, err) != 0 ||
-        file_mkdirs(app->image_dir, 0700, err) != 0)
+        data_dir_open(data_dir, err) != 0 || file_mkdirs(app->image_dir, 0700, err) != 0)
         return -1;
     db_set_temporary_dir(data_dir);
     struct db *db = NULL;
@@ -228,13 +229,14 @@ void app_stop(struct app *app)
         stop_pools(app);
         http_server_stop(app->http);
     }
-    free_pools(app);
+    stop_pools(app);
     if (app->http)
         usage_stop(app);
     /* The last connection to close tidies the WAL away: the writer's. */
     if (app->readers)
         readers_close(app->readers);
     writer_stop(app->writer);
+    free_pools(app); /* the writer's last jobs still heard that they take no more */
     readers_free(app->readers);
     reconcile_free(app->reconcile);
     console_free(app->console);

@@ -29,8 +29,8 @@ struct ledger_views;
 struct usage_kept;
 
 struct settings {
-    char *data_dir;    /* minicloud.db, images/, admin.token, join.token, marks.key, lock */
-    char *listen;      /* "127.0.0.1:8080"; "" = none */
+    char *data_dir; /* minicloud.db, images/, admin.token, join.token, marks.key, lock, ballast */
+    char *listen;   /* "127.0.0.1:8080"; "" = none */
     char *unix_socket; /* default <data_dir>/api.sock; "" = none */
     int64_t http_threads;
     int64_t operation_timeout_ms; /* deadline of an operation */
@@ -71,8 +71,9 @@ struct app {
     struct feed *feed;           /* rendered pages of events, shared by equal watchers */
     struct shares *shares;       /* how many watchers each token has */
     struct http_server *http;
-    atomic_bool stopping;  /* new requests get 503 */
-    atomic_long in_flight; /* requests between `begin` and `end` */
+    atomic_llong orphan_files, orphan_bytes; /* in images/ without a row, when last counted */
+    atomic_bool stopping;                    /* new requests get 503 */
+    atomic_long in_flight;                   /* requests between `begin` and `end` */
     char db_path[4096];
     char ballast_path[4096];
     char image_dir[4096];
@@ -94,8 +95,10 @@ int64_t app_revision(struct app *app);
 /* What is made at the first start (bootstrap.c): epoch, default project, flavors, network,
  * tokens. Later starts only make sure that there is an operator's token. */
 int bootstrap(struct app *app, struct err *err);
-/* The local command: a new admin token in place of the old one, while no controller runs. */
+/* The local commands, while no controller runs: a new admin token in place of the old one; and
+ * a new cloud in a folder whose database is lost, at the next start. */
 int admin_token_replace(const struct settings *settings, struct err *err);
+int new_cloud(const struct settings *settings, struct err *err);
 void settings_release(struct settings *settings);
 
 #endif

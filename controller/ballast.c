@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "api/failpoint.h"
 #include "api/log.h"
 #include "api/mem.h"
 
@@ -36,6 +37,8 @@ bool ballast_fill(const char *path)
 void ballast_release(const char *path)
 {
     /* Kept as a name: emptying needs no folder entry and no new block. */
-    if (truncate(path, 0) != 0 && errno != ENOENT)
+    autoclose int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    FAILPOINT_VOID("file.truncate:ballast");
+    if (fd < 0 ? errno != ENOENT : ftruncate(fd, 0) != 0)
         log_warn("ballast.release", "errno=%d", errno);
 }

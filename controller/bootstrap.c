@@ -1,12 +1,17 @@
 /* The first start: everything that must be there before the first request, in one
  * transaction. A token's file is durable before its hash is committed, so that a power
- * cut leaves either both or a database without them, which then makes both again. */
+ * cut leaves either both or a database without them, which then takes what the files hold.
+ * The folder's mark (data_dir.h) is there before the files and goes after the COMMIT. */
+#include <string.h>
+
+#include "api/buf.h"
 #include "api/clock.h"
 #include "api/err.h"
 #include "api/file.h"
 #include "api/log.h"
 #include "api/mem.h"
 #include "controller/app.h"
+#include "controller/data_dir.h"
 #include "controller/db.h"
 #include "controller/instance_mend.h"
 #include "controller/marks.h"
@@ -26,6 +31,38 @@ static int write_secret(const char *data_dir, const char *file, const char *secr
     autofree char *path = xasprintf("%s/%s", data_dir, file);
     autofree char *line = xasprintf("%s\n", secret);
     return file_write("token", path, line, strlen(line), 0600, err);
+}
+
+/* Without the line's end. ERR_NOT_FOUND: no file. */
+static int read_secret(const char *path, char kind, char secret[SECRET_TEXT_MAX], struct err *err)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const char prefix[] = {'m', 'c', '_', kind, '_'};
+    auto_buf struct buf text = {0};
+    if (file_read(path, 4096, &text, err) != 0)
+        return -1;
+    buf_putc(&text, '\n');
+    size_t len = strcspn(text.data, "\n");
+    if (len >= SECRET_TEXT_MAX || len <= sizeof(prefix) ||
+        memcmp(text.data, prefix, sizeof(prefix)) != 0 || strspn(text.data, digits) != len)
+        return err_set(err, ERR_CONFLICT, "%s is there, but holds no token: move it away", path);
+    snprintf(secret, SECRET_TEXT_MAX, "%.*s", (int)len, text.data);
+    return 0;
+}
+
+/* A file that is there already is of a start that was cut off, or of a cloud whose database was
+ * lost: its token stays good, and the file as it is. */
+static int keep_secret(const char *data_dir, const char *file, char kind,
+                       char secret[SECRET_TEXT_MAX], struct err *err)
+{
+    autofree char *path = xasprintf("%s/%s", data_dir, file);
+    if (read_secret(path, kind, secret, err) == 0)
+        return 0;
+    if (err->code != ERR_NOT_FOUND)
+        return -1;
+    err_clear(err);
+    secret_new(kind, secret);
+    return write_secret(data_dir, file, secret, err);
 }
 
 /* ---- rows ---- */
@@ -73,14 +110,13 @@ static int first_run(struct tx *tx, void *ctx, struct err *err)
 static int first_start(struct app *app, struct err *err)
 {
     struct first first = {.settings = &app->settings};
-    secret_new('a', first.admin);
-    secret_new('j', first.join);
-    if (write_secret(app->settings.data_dir, "admin.token", first.admin, err) != 0 ||
-        write_secret(app->settings.data_dir, "join.token", first.join, err) != 0)
+    const char *data_dir = app->settings.data_dir;
+    if (keep_secret(data_dir, "admin.token", 'a', first.admin, err) != 0 ||
+        keep_secret(data_dir, "join.token", 'j', first.join, err) != 0)
         return -1;
     if (writer_call(app->writer, &(struct write_job){.run = first_run, .ctx = &first}, err) != 0)
         return err_context(err, "first start");
-    log_info("bootstrap", "data_dir=\"%s\" admin_token=admin.token", app->settings.data_dir);
+    log_info("bootstrap", "data_dir=\"%s\" admin_token=admin.token", data_dir);
     return 0;
 }
 
@@ -158,22 +194,58 @@ static void mend_rows(struct app *app)
         log_error("instance.row", "reason=\"%s\"", err.msg);
 }
 
+/* The file may be of another time than the database, when a copy was put back. */
+static int say_stale(const char *data_dir, struct db *db, struct err *err)
+{
+    char secret[SECRET_TEXT_MAX];
+    uint8_t hash[SHA256_BYTES];
+    auto_err struct err ignored = {0};
+    autofree char *path = xasprintf("%s/admin.token", data_dir);
+    if (read_secret(path, 'a', secret, &ignored) != 0)
+        return 0;
+    sha256(secret, strlen(secret), hash);
+    explicit_bzero(secret, sizeof(secret));
+    auto_stmt struct stmt *stmt =
+        db_stmt(db, "SELECT 1 FROM token WHERE hash = ? AND deleted_ms IS NULL");
+    stmt_bind(stmt, "b", (const void *)hash, sizeof(hash));
+    int rc = stmt_step(stmt, err);
+    if (rc == 0)
+        log_warn("bootstrap.stale",
+                 "file=\"%s\" reason=\"the database does not know its token, or "
+                 "not any more\" cure=\"cloud-controller admin-token\"",
+                 path);
+    return rc < 0 ? -1 : 0;
+}
+
+static int later_start(struct app *app, struct db *db, struct err *err)
+{
+    bool has;
+    const char *data_dir = app->settings.data_dir;
+    if (has_operator(db, &has, err) != 0)
+        return -1;
+    if (has)
+        return say_stale(data_dir, db, err);
+    log_warn("bootstrap.admin",
+             "reason=\"no operator's token is left\" action=\"a new one is in "
+             "%s/admin.token\"",
+             data_dir);
+    return replace_admin(app->writer, data_dir, err);
+}
+
 int bootstrap(struct app *app, struct err *err)
 {
     autofree char *epoch = NULL;
-    bool has = true;
     struct db *db = app_reader(app);
     if (meta_get(db, "epoch", &epoch, err) != 0)
         return -1;
-    if (!epoch && first_start(app, err) != 0)
-        return -1;
-    if (check_key(app, db, err) != 0 || has_operator(db, &has, err) != 0)
+    if ((epoch ? later_start(app, db, err) : first_start(app, err)) != 0 ||
+        check_key(app, db, err) != 0)
         return -1;
     mend_rows(app);
-    return has ? 0 : replace_admin(app->writer, app->settings.data_dir, err);
+    return data_dir_begun(app->settings.data_dir, err);
 }
 
-/* ---- the local command ---- */
+/* ---- the local commands ---- */
 
 static int replace_in(const char *db_path, const char *data_dir, struct tokens *tokens,
                       struct watch *watch, struct err *err)
@@ -192,8 +264,8 @@ int admin_token_replace(const struct settings *settings, struct err *err)
     autoclose int lock_fd = -1;
     autofree char *lock = xasprintf("%s/lock", settings->data_dir);
     autofree char *db_path = xasprintf("%s/minicloud.db", settings->data_dir);
-    if (access(db_path, R_OK | W_OK) != 0)
-        return err_errno(err, "there is no database to change: %s", db_path);
+    if (data_dir_has_cloud(settings->data_dir, err) != 0)
+        return -1;
     if (file_lock(lock, &lock_fd, err) != 0)
         return err_context(err, "a controller runs on this data");
     struct db *db = NULL;
@@ -209,4 +281,13 @@ int admin_token_replace(const struct settings *settings, struct err *err)
     watch_free(watch);
     tokens_free(tokens);
     return rc;
+}
+
+int new_cloud(const struct settings *settings, struct err *err)
+{
+    autoclose int lock_fd = -1;
+    autofree char *lock = xasprintf("%s/lock", settings->data_dir);
+    if (file_lock(lock, &lock_fd, err) != 0)
+        return -1;
+    return data_dir_begin_anew(settings->data_dir, err);
 }

@@ -1,4 +1,5 @@
 /* /v1/images: rows and their content. */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <strings.h>
@@ -46,7 +47,7 @@ static int list(struct db *db, struct request *r, struct err *err)
     autofree char *labels = NULL;
     filter.state = state ? name_index(image_state_names, state) + 1 : 0;
     if (state && filter.state == 0)
-        return err_field(err, "state", "state must be awaiting_upload or ready");
+        return err_field(err, "state", "state must be awaiting_upload, ready or missing");
     if (request_only(r, list_params, err) != 0 || request_page(r, &page, err) != 0 ||
         request_scope(r, db, &filter.project_key, err) != 0 ||
         selector_parse(http_query(r->http, "label"), &labels, err) != 0)
@@ -237,9 +238,9 @@ static int begin(struct request *r, struct err *err)
         return err_set(err, ERR_CONFLICT,
                        "image %s has its content already; create another image instead",
                        image.name);
-    if (wanted && image.expected_sha256 && strcasecmp(wanted, image.expected_sha256) != 0)
-        return err_field(err, "sha256", "sha256: the image was created for %s",
-                         image.expected_sha256);
+    const char *known = image.sha256 ? image.sha256 : image.expected_sha256;
+    if (wanted && known && strcasecmp(wanted, known) != 0)
+        return err_field(err, "sha256", "sha256: the image was created for %s", known);
     if (http_content_length(r->http) > LIMIT_IMAGE_BYTES)
         return err_set(err, ERR_TOO_LARGE, "an image has at most 16 TiB");
     return upload_begin(r, &image, wanted, err);
@@ -281,9 +282,9 @@ static int find_content(struct request *r, struct db *db, struct image *ret_imag
         rc = store_image_get(db, key, ret_image, err);
     if (rc != 0)
         return -1;
-    if (ret_image->state != IMAGE_READY || ret_image->file_gone_ms)
-        return err_set(err, ERR_CONFLICT, "image %s has no content", ret_image->name);
-    return 0;
+    if (ret_image->file_gone_ms)
+        return err_set(err, ERR_CONFLICT, "image %s has no content any more", ret_image->name);
+    return image_has_content(ret_image, err);
 }
 
 static int download(struct request *r, struct err *err)
@@ -293,6 +294,11 @@ static int download(struct request *r, struct err *err)
         return -1;
     autofree char *path = image_path(r->app, image.id);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        image_file_lost(r->app, image.key);
+        image.state = IMAGE_MISSING;
+        return image_has_content(&image, err);
+    }
     if (fd < 0)
         return err_errno(err, "cannot open %s", path);
     struct http_reply reply = {

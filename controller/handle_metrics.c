@@ -65,6 +65,13 @@ static int print(struct db *db, struct request *r, struct err *err)
                watch_count(r->app->watch), (long long)watch_revision(r->app->watch));
     shares_print(r->app->shares, out);
     print_reads(r->app, out);
+    buf_printf(out,
+               "# HELP minicloud_image_orphans Files among the images that no image has.\n"
+               "# TYPE minicloud_image_orphans gauge\nminicloud_image_orphans %lld\n"
+               "# HELP minicloud_image_orphan_bytes Their size.\n"
+               "# TYPE minicloud_image_orphan_bytes gauge\nminicloud_image_orphan_bytes %lld\n",
+               (long long)atomic_load(&r->app->orphan_files),
+               (long long)atomic_load(&r->app->orphan_bytes));
     if (metrics_print_rows(db, out, err) != 0 || print_usage(db, r, err) != 0)
         return -1;
     r->status = 200;

@@ -42,6 +42,9 @@ request_handler handle_image_list, handle_image_create, handle_image_show, handl
     handle_image_delete;
 request_handler handle_image_upload_begin, handle_image_upload, handle_image_download;
 
+/* handle_orphan.c */
+request_handler handle_orphan_list, handle_orphan_delete, handle_orphan_import;
+
 /* handle_network.c */
 request_handler handle_network_list, handle_network_show;
 

@@ -14,7 +14,7 @@
 
 #define GIB (1024LL * 1024 * 1024)
 
-const char *const image_state_names[] = {"awaiting_upload", "ready", NULL};
+const char *const image_state_names[] = {"awaiting_upload", "ready", "missing", NULL};
 
 static void put_bytes(struct json_writer *w, const char *key, int64_t value)
 {
@@ -54,10 +54,11 @@ static void event(struct tx *tx, struct image *image, const char *what)
 int image_create(struct tx *tx, const struct image_new *wanted, int64_t *ret_key, struct err *err)
 {
     char id[ID_TEXT_MAX];
-    id_new(id);
+    if (!wanted->id)
+        id_new(id);
     struct image image = {
         .project_key = wanted->project_key,
-        .id = id,
+        .id = wanted->id ? wanted->id : id,
         .name = wanted->name,
         .public = wanted->public,
         .format = wanted->format,
@@ -88,12 +89,30 @@ int image_update(struct tx *tx, struct image *image, const struct image_patch *p
 int image_delete(struct tx *tx, struct image *image, struct err *err)
 {
     image->deleted_ms = tx->now_ms;
-    if (image->state == IMAGE_AWAITING_UPLOAD)
-        image->file_gone_ms = tx->now_ms;
     event(tx, image, "deleted");
     if (image->state == IMAGE_READY && evidence_image(tx, image->id, OBS_GONE, 0, err) != 0)
         return -1;
     return store_image_update(tx->db, image, err);
+}
+
+int image_note_file(struct tx *tx, struct image *image, bool there, struct err *err)
+{
+    if (there == (image->file_missing_ms == 0))
+        return 0;
+    image->file_missing_ms = there ? 0 : tx->now_ms;
+    event(tx, image, there ? "file_found" : "file_missing");
+    return store_image_update(tx->db, image, err);
+}
+
+/* A missing one was uploaded before, so that its sizes and its sum are known. */
+static int check_again(const struct image *image, const struct image_content *content,
+                       struct err *err)
+{
+    if (strcmp(image->sha256, content->sha256) == 0)
+        return 0;
+    return err_set(err, ERR_CHECKSUM,
+                   "image %s is known to have SHA-256 %s, but this content has %s", image->name,
+                   image->sha256, content->sha256);
 }
 
 int image_set_ready(struct tx *tx, struct image *image, const struct image_content *content,
@@ -103,7 +122,10 @@ int image_set_ready(struct tx *tx, struct image *image, const struct image_conte
         return err_set(err, ERR_NOT_FOUND, "the image was deleted during its upload");
     if (image->state == IMAGE_READY)
         return err_set(err, ERR_CONFLICT, "image %s has its content already", image->name);
+    if (image->state == IMAGE_MISSING && check_again(image, content, err) != 0)
+        return -1;
     image->state = IMAGE_READY;
+    image->file_missing_ms = 0;
     image->size_bytes = content->size_bytes;
     image->virtual_bytes = content->virtual_bytes;
     image->sha256 = content->sha256;
@@ -113,12 +135,24 @@ int image_set_ready(struct tx *tx, struct image *image, const struct image_conte
     return store_image_update(tx->db, image, err);
 }
 
-int image_usable(const struct image *image, int64_t disk_gib, const char *field, struct err *err)
+int image_has_content(const struct image *image, struct err *err)
 {
-    if (image->state != IMAGE_READY)
+    if (image->state == IMAGE_AWAITING_UPLOAD)
         return err_set(err, ERR_CONFLICT,
                        "image %s has no content yet: upload it first (PUT /v1/images/%s/content)",
                        image->name, image->id);
+    if (image->state == IMAGE_MISSING)
+        return err_set(err, ERR_CONFLICT,
+                       "image %s has lost its file, images/%s, on the controller: upload the same "
+                       "content again (PUT /v1/images/%s/content), or delete the image",
+                       image->name, image->id, image->id);
+    return 0;
+}
+
+int image_usable(const struct image *image, int64_t disk_gib, const char *field, struct err *err)
+{
+    if (image_has_content(image, err) != 0)
+        return -1;
     if (image->virtual_bytes <= disk_gib * GIB)
         return 0;
     return err_field(err, field,

@@ -20,6 +20,7 @@
 #include "controller/image.h"
 #include "controller/image_files.h"
 #include "controller/image_format.h"
+#include "controller/image_note.h"
 #include "controller/pool.h"
 #include "controller/request.h"
 #include "controller/store_image.h"
@@ -31,12 +32,7 @@ enum {
     UPLOAD_CHUNK = 256 * 1024, /* worth a trip to the pool */
 };
 
-/* All uploads that run, so that one image has one at a time. */
-static pthread_mutex_t uploads_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct upload *uploads;
-
 struct upload {
-    struct upload *next;
     struct app *app;
     struct request *r;
     int64_t image_key;
@@ -44,6 +40,8 @@ struct upload {
     char id[ID_TEXT_MAX];
     char expected[SHA256_TEXT_MAX]; /* "": any */
     char *part, *path;
+    char *name, *project; /* for the note beside the file */
+    bool claimed;
     int fd;
     int64_t written;
     struct sha256_stream *hash;
@@ -63,18 +61,6 @@ struct upload {
 
 /* ---- life ---- */
 
-static void forget(struct upload *u)
-{
-    pthread_mutex_lock(&uploads_lock);
-    for (struct upload **at = &uploads; *at; at = &(*at)->next) {
-        if (*at == u) {
-            *at = u->next;
-            break;
-        }
-    }
-    pthread_mutex_unlock(&uploads_lock);
-}
-
 static void discard(const char *path)
 {
     struct err auto_err err = {0};
@@ -82,13 +68,27 @@ static void discard(const char *path)
         log_warn("image.unlink", "path=\"%s\" reason=\"%s\"", path, err.msg);
 }
 
+static void discard_image(const struct upload *u)
+{
+    struct err auto_err err = {0};
+    if (image_unlink(u->app, u->id, &err) != 0)
+        log_warn("image.unlink", "path=\"%s\" reason=\"%s\"", u->path, err.msg);
+}
+
+static void forget(struct upload *u)
+{
+    if (u->claimed)
+        image_unclaim(u->app, u->id);
+    u->claimed = false;
+}
+
 /* What did not become an image leaves nothing behind. A part has a name of its own; the image's
  * name must be free of this one's file before another upload may claim it. */
 static void clear_way(struct upload *u)
 {
     if (u->renamed && !u->committed)
-        discard(u->path);
-    u->renamed = u->committed;
+        discard_image(u);
+    u->renamed = u->renamed && u->committed;
     forget(u);
 }
 
@@ -106,7 +106,7 @@ static void upload_free(void *ctx)
     if (u->fd >= 0)
         close(u->fd);
     clear_way(u);
-    if (!u->committed)
+    if (!u->renamed)
         discard(u->part);
     drop_buffers(u);
     sha256_free(u->hash);
@@ -114,6 +114,8 @@ static void upload_free(void *ctx)
     pthread_mutex_destroy(&u->lock);
     free(u->part);
     free(u->path);
+    free(u->name);
+    free(u->project);
     free(u);
 }
 
@@ -145,16 +147,8 @@ static void upload_refuse(struct upload *u, struct err *err)
 
 static int claim(struct upload *u, struct err *err)
 {
-    bool taken = false;
-    pthread_mutex_lock(&uploads_lock);
-    for (const struct upload *at = uploads; at; at = at->next)
-        taken |= strcmp(at->id, u->id) == 0 && at->app == u->app;
-    if (!taken) {
-        u->next = uploads;
-        uploads = u;
-    }
-    pthread_mutex_unlock(&uploads_lock);
-    if (taken)
+    u->claimed = image_claim(u->app, u->id);
+    if (!u->claimed)
         return err_set(err, ERR_CONFLICT, "another upload of this image is running");
     return 0;
 }
@@ -179,8 +173,10 @@ int upload_begin(struct request *r, const struct image *image, const char *sha25
     u->format = image->format;
     u->fd = -1;
     snprintf(u->id, sizeof(u->id), "%s", image->id);
+    u->name = xstrdup(image->name);
+    u->project = xstrdup(image->project);
     if (!sha256_wanted)
-        sha256_wanted = image->expected_sha256;
+        sha256_wanted = image->sha256 ? image->sha256 : image->expected_sha256;
     snprintf(u->expected, sizeof(u->expected), "%s", sha256_wanted ? sha256_wanted : "");
     u->part = image_part_path(r->app, image->id);
     u->path = image_path(r->app, image->id);
@@ -369,16 +365,48 @@ static int check_header(struct upload *u, struct err *err)
                               err);
 }
 
-/* From the rename on the file may be there; if the row is not, the next start removes it. An
- * upload that ended just before this one began is not overwritten: its row is the truth. */
+/* An upload that ended just before this one began is not overwritten: its row is the truth. A
+ * file without one is of a database that knew more, or of a COMMIT that never was: the same
+ * bytes may be the image's, as they lie there; others are not for us to throw away. */
+static int take_existing(struct upload *u, struct err *err)
+{
+    char sum[SHA256_TEXT_MAX];
+    struct image auto_image image = {0};
+    if (store_image_get(app_reader(u->app), u->image_key, &image, err) != 0)
+        return -1;
+    if (image.state == IMAGE_READY)
+        return err_set(err, ERR_CONFLICT, "the image has its content already");
+    if (image_sum(u->app, u->path, sum, err) != 0)
+        return -1;
+    if (strcmp(sum, u->content.sha256) == 0)
+        return 0;
+    return err_set(err, ERR_CONFLICT,
+                   "there is a file of this image already, with SHA-256 %s, of which the database "
+                   "does not know: an operator can take it back or delete it (cloudctl image list "
+                   "--orphaned)",
+                   sum);
+}
+
+/* From the rename on the file may be there without its row; it is then an orphan. */
 static int publish(struct upload *u, struct err *err)
 {
     int rc = file_rename_new("image", u->part, u->path, err);
-    if (rc != 0 && err->code == ERR_CONFLICT)
-        return err_set(err, ERR_CONFLICT, "the image has its content already");
-    /* What failed may have been the folder's sync, after the rename. */
-    u->renamed = rc == 0 || access(u->part, F_OK) != 0;
-    return rc;
+    if (rc != 0 && err->code == ERR_CONFLICT) {
+        err_clear(err);
+        rc = take_existing(u, err);
+    } else {
+        /* What failed may have been the folder's sync, after the rename. */
+        u->renamed = rc == 0 || access(u->part, F_OK) != 0;
+    }
+    if (rc != 0)
+        return -1;
+    struct image image = {.id = u->id,
+                          .name = u->name,
+                          .project = u->project,
+                          .format = u->format,
+                          .size_bytes = u->content.size_bytes,
+                          .sha256 = u->content.sha256};
+    return image_note_write(u->app, &image, err);
 }
 
 static int keep(struct upload *u, struct err *err)

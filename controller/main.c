@@ -61,6 +61,10 @@ static void print_help(void)
     printf("usage: cloud-controller [--config=FILE] [--SETTING=VALUE]...\n"
            "       cloud-controller admin-token [--data-dir=DIR]\n"
            "           a new admin token in place of the old one, while no controller runs\n"
+           "       cloud-controller new-cloud [--data-dir=DIR]\n"
+           "           the database is lost and there is no copy: the next start makes a new\n"
+           "           one in the same folder. Image files stay (cloudctl image list --orphaned),\n"
+           "           and so do the tokens in admin.token and join.token\n"
            "       cloud-controller --help | --version\n\n"
            "Settings come from flags, MINICLOUD_<SETTING>, the file (%s) and these\n"
            "defaults, in this order:\n\n%s",
@@ -69,7 +73,7 @@ static void print_help(void)
 
 struct command {
     const char *config; /* NULL: the default, which may be missing */
-    bool admin_token;
+    bool admin_token, new_cloud;
     int argc; /* what is left are settings */
     char **argv;
 };
@@ -93,6 +97,8 @@ static int read_command(int argc, char **argv, struct command *ret_command)
             ret_command->config = argv[++i];
         else if (i == 1 && strcmp(argv[i], "admin-token") == 0)
             ret_command->admin_token = true;
+        else if (i == 1 && strcmp(argv[i], "new-cloud") == 0)
+            ret_command->new_cloud = true;
         else
             argv[ret_command->argc++] = argv[i];
     }
@@ -124,6 +130,16 @@ static int replace_token(struct settings *settings)
     int rc = admin_token_replace(settings, &err);
     if (rc == 0)
         printf("%s/admin.token has the new admin token\n", settings->data_dir);
+    settings_release(settings);
+    return rc == 0 ? 0 : fail(&err);
+}
+
+static int begin_anew(struct settings *settings)
+{
+    auto_err struct err err = {0};
+    int rc = new_cloud(settings, &err);
+    if (rc == 0)
+        printf("the next start makes a new cloud in %s\n", settings->data_dir);
     settings_release(settings);
     return rc == 0 ? 0 : fail(&err);
 }
@@ -171,5 +187,7 @@ int main(int argc, char **argv)
         return fail(&err);
     log_set_level((enum log_level)settings.log_level);
     block_signals(&signals);
+    if (command.new_cloud)
+        return begin_anew(&settings);
     return command.admin_token ? replace_token(&settings) : serve(&settings, &signals);
 }

@@ -6,6 +6,7 @@
 #include "api/buf.h"
 #include "api/err.h"
 #include "api/json.h"
+#include "api/limits.h"
 #include "api/node_protocol.h"
 #include "controller/console.h"
 #include "controller/db.h"
@@ -45,6 +46,10 @@ static int put_images(struct db *db, bool full, struct json_writer *w, struct er
 {
     json_open(w, "images", '[');
     int rc = full ? store_image_hashes(db, put_hash, w, err) : 0;
+    json_close(w, ']');
+    json_open(w, "images_gone", '[');
+    if (rc == 0 && full)
+        rc = store_image_hashes_gone(db, LIMIT_IMAGES_GONE, put_hash, w, err);
     json_close(w, ']');
     return rc;
 }

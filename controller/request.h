@@ -74,6 +74,7 @@ struct request {
     struct watch_sake sake;
     void (*left)(struct request *r);
     struct request *follower; /* that gets the same answer (flights.h) */
+    struct err refusal; /* why it was not tried, while it is looked up whether it was done before */
 };
 
 enum route_flags {
@@ -126,6 +127,8 @@ int request_share(struct request *r, enum share_kind kind, struct err *err);
 /* watch_add() for the request's sake. */
 bool request_watch(struct request *r, enum watch_kind kind, int64_t key, int64_t after,
                    int64_t wait_ms, watch_fire *fire);
+/* The same from a pool thread, the connection asleep already. */
+void request_write_asleep(struct request *r, request_run *run);
 /* Decodes the body strictly into a zeroed struct that the request then owns as r->input.
  * -1: answered. An empty body counts as {} when nothing is required. */
 int request_decode(struct request *r, const struct wire_struct *type);

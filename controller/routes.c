@@ -50,6 +50,10 @@ const struct route routes[] = {
     READ("/v1/images/{image}/content", "image.download", .flags = ROUTE_NODE_TOO,
          .handle = handle_image_download),
 
+    READ("/v1/orphans", "orphan.list", OPERATOR_SEES, .handle = handle_orphan_list),
+    REMOVE("/v1/orphans/{file}", "orphan.delete", OPERATOR, .handle = handle_orphan_delete),
+    CREATE("/v1/orphans/{file}/import", "orphan.import", OPERATOR, .handle = handle_orphan_import),
+
     READ("/v1/flavors", "flavor.list", .handle = handle_flavor_list),
     CREATE("/v1/flavors", "flavor.create", OPERATOR, .handle = handle_flavor_create),
     READ("/v1/flavors/{flavor}", "flavor.show", .handle = handle_flavor_show),

@@ -385,6 +385,11 @@ static const char *const migrations[] = {
     "CREATE TABLE node_condition ("
     "  node_key INTEGER NOT NULL REFERENCES node(key), code TEXT NOT NULL, text TEXT NOT NULL,"
     "  since_ms INTEGER NOT NULL, PRIMARY KEY (node_key, code)) STRICT;",
+
+    /* 5: since when the file of a ready image is not there, though nobody deleted it: as with a
+     * database from before the image was deleted. */
+    "ALTER TABLE image ADD COLUMN file_missing_ms INTEGER;"
+    "CREATE INDEX image_missing ON image(key) WHERE file_missing_ms IS NOT NULL;",
 };
 
 const char *const *schema_migrations(int *ret_count)

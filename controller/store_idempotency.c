@@ -12,6 +12,11 @@ static const char *key_of(const struct request *r)
     return strcmp(r->route->method, "POST") == 0 ? http_header(r->http, "Idempotency-Key") : NULL;
 }
 
+bool idempotency_named(const struct request *r)
+{
+    return key_of(r) != NULL;
+}
+
 /* The same path with another project is another request. */
 static char *target_of(const struct request *r)
 {
@@ -65,7 +70,7 @@ static int replay(struct request *r, struct stmt *stmt, const char *key, struct 
     return 1;
 }
 
-int idempotency_find(struct tx *tx, struct request *r, struct err *err)
+int idempotency_find(struct db *db, int64_t aged_ms, struct request *r, struct err *err)
 {
     const char *key = key_of(r);
     if (!key)
@@ -74,10 +79,10 @@ int idempotency_find(struct tx *tx, struct request *r, struct err *err)
         return -1;
     autofree char *target = target_of(r);
     auto_stmt struct stmt *stmt =
-        db_stmt(tx->db, "SELECT body_hash, status, secret, reply, location, etag FROM idempotency"
-                        " WHERE token_key = ? AND route = ? AND value = ? AND created_ms > ?");
+        db_stmt(db, "SELECT body_hash, status, secret, reply, location, etag FROM idempotency"
+                    " WHERE token_key = ? AND route = ? AND value = ? AND created_ms > ?");
     stmt_bind(stmt, "itti", r->caller.token_key, target, key,
-              tx->aged_ms - IDEMPOTENCY_KEEP_SECONDS * 1000LL);
+              aged_ms - IDEMPOTENCY_KEEP_SECONDS * 1000LL);
     int rc = stmt_step(stmt, err);
     return rc == 1 ? replay(r, stmt, key, err) : rc;
 }

@@ -11,12 +11,13 @@
 #define IMAGE_SELECT_BY(index)                                                                     \
     "SELECT m.key, m.id, m.project_key, p.name, m.name, m.public, m.format, m.state,"              \
     " m.size_bytes, m.virtual_bytes, m.sha256, m.expected_sha256, m.labels, m.revision,"           \
-    " m.created_ms, m.deleted_ms, m.file_gone_ms"                                                  \
+    " m.created_ms, m.deleted_ms, m.file_gone_ms, m.file_missing_ms"                               \
     " FROM image m " index " CROSS JOIN project p ON p.key = m.project_key "
 #define IMAGE_SELECT IMAGE_SELECT_BY("")
 #define IMAGE_LISTED                                                                               \
     " AND m.deleted_ms IS NULL AND m.key > ?1"                                                     \
-    " AND (?4 IS NULL OR m.name = ?4) AND (?5 IS NULL OR m.state = ?5 - 1)"                        \
+    " AND (?4 IS NULL OR m.name = ?4)"                                                             \
+    " AND (?5 IS NULL OR ?5 - 1 = CASE WHEN m.file_missing_ms IS NULL THEN m.state ELSE 2 END)"    \
     " AND (?6 IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(?6) s WHERE"                          \
     "      ifnull(json_extract(m.labels, '$.\"' || s.key || '\"') <> s.value,"                       \
     "             json_extract(m.labels, '$.\"' || s.key || '\"') IS NULL)))"                        \
@@ -43,7 +44,10 @@ static void read_row(struct stmt *stmt, struct image *row)
         .created_ms = stmt_i64(stmt, 14),
         .deleted_ms = stmt_i64(stmt, 15),
         .file_gone_ms = stmt_i64(stmt, 16),
+        .file_missing_ms = stmt_i64(stmt, 17),
     };
+    if (row->file_missing_ms)
+        row->state = IMAGE_MISSING;
 }
 
 void image_release(struct image *image)
@@ -128,6 +132,20 @@ int store_image_hashes(struct db *db, image_hash_each *each, void *ctx, struct e
     return rc;
 }
 
+int store_image_hashes_gone(struct db *db, int64_t limit, image_hash_each *each, void *ctx,
+                            struct err *err)
+{
+    struct stmt auto_stmt *stmt =
+        db_stmt(db, "SELECT sha256 FROM image WHERE state = 1 GROUP BY sha256"
+                    " HAVING count(*) = count(file_gone_ms)"
+                    " ORDER BY max(file_gone_ms) DESC, sha256 LIMIT ?");
+    stmt_bind(stmt, "i", limit);
+    int rc;
+    while ((rc = stmt_step(stmt, err)) == 1)
+        each(ctx, stmt_text(stmt, 0));
+    return rc;
+}
+
 int store_image_files(struct db *db, image_each *each, void *ctx, struct err *err)
 {
     struct stmt auto_stmt *stmt = db_stmt(
@@ -182,14 +200,15 @@ int store_image_insert(struct db *db, struct image *image, struct err *err)
 
 int store_image_update(struct db *db, const struct image *image, struct err *err)
 {
-    struct stmt auto_stmt *stmt =
-        db_stmt(db, "UPDATE image SET name = ?, public = ?, labels = ?, state = ?, size_bytes = ?,"
-                    " virtual_bytes = ?, sha256 = ?, revision = ?, deleted_ms = ?, file_gone_ms = ?"
-                    " WHERE key = ?");
+    struct stmt auto_stmt *stmt = db_stmt(
+        db, "UPDATE image SET name = ?, public = ?, labels = ?, state = ?, size_bytes = ?,"
+            " virtual_bytes = ?, sha256 = ?, revision = ?, deleted_ms = ?, file_gone_ms = ?,"
+            " file_missing_ms = ? WHERE key = ?");
     /* Sizes count only when ready; an empty raw image is refused, so 0 is never one. */
-    stmt_bind(stmt, "titizztizzi", image->name, (int64_t)image->public, image->labels,
-              (int64_t)image->state, image->size_bytes, image->virtual_bytes, image->sha256,
-              image->revision, image->deleted_ms, image->file_gone_ms, image->key);
+    stmt_bind(stmt, "titizztizzzi", image->name, (int64_t)image->public, image->labels,
+              (int64_t)(image->state != IMAGE_AWAITING_UPLOAD), image->size_bytes,
+              image->virtual_bytes, image->sha256, image->revision, image->deleted_ms,
+              image->file_gone_ms, image->file_missing_ms, image->key);
     return stmt_run(stmt, err) == 0 ? 0 : name_taken(err, image);
 }
 

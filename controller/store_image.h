@@ -30,6 +30,10 @@ int store_image_list(struct db *db, const struct image_filter *filter, struct wi
 /* SHA-256 of every file that is kept, each once. */
 typedef void image_hash_each(void *ctx, const char *sha256);
 int store_image_hashes(struct db *db, image_hash_each *each, void *ctx, struct err *err);
+/* The same of files that were removed since every image that had them was deleted: the newest
+ * so many. */
+int store_image_hashes_gone(struct db *db, int64_t limit, image_hash_each *each, void *ctx,
+                            struct err *err);
 /* Rows whose file must be there. */
 int store_image_files(struct db *db, image_each *each, void *ctx, struct err *err);
 /* Deleted ones that no live instance uses and whose file is not marked gone. */

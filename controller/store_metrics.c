@@ -89,10 +89,24 @@ static int print_quarantined(struct db *db, struct buf *out, struct err *err)
     return 0;
 }
 
+static int print_missing(struct db *db, struct buf *out, struct err *err)
+{
+    auto_stmt struct stmt *stmt =
+        db_stmt(db, "SELECT count(*) FROM image WHERE file_missing_ms IS NOT NULL"
+                    " AND deleted_ms IS NULL");
+    if (stmt_step(stmt, err) != 1)
+        return -1;
+    buf_printf(out,
+               "# HELP minicloud_images_missing Images whose file is not there.\n"
+               "# TYPE minicloud_images_missing gauge\nminicloud_images_missing %lld\n",
+               (long long)stmt_i64(stmt, 0));
+    return 0;
+}
+
 int metrics_print_rows(struct db *db, struct buf *out, struct err *err)
 {
     if (print_instances(db, out, err) != 0 || print_nodes(db, out, err) != 0 ||
-        print_quarantined(db, out, err) != 0)
+        print_quarantined(db, out, err) != 0 || print_missing(db, out, err) != 0)
         return -1;
     return print_operations(db, out, err);
 }

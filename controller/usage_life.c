@@ -12,14 +12,31 @@
 #include "controller/parts.h"
 #include "controller/vouch.h"
 
-/* Images with content of which there is no word from this boot. */
+/* Files that are not there any more: whatever the last word was, it ended. */
+static int note_missing(struct tx *tx, struct err *err)
+{
+    auto_stmt struct stmt *stmt =
+        db_stmt(tx->db, "SELECT i.id FROM image i WHERE i.file_missing_ms IS NOT NULL"
+                        " AND i.deleted_ms IS NULL AND (SELECT o.kind FROM observation o"
+                        " WHERE o.resource_id = i.id AND o.resource_id <> ''"
+                        " ORDER BY o.key DESC LIMIT 1) = 2 ORDER BY i.key");
+    int rc;
+    while ((rc = stmt_step(stmt, err)) == 1) {
+        if (evidence_image(tx, stmt_text(stmt, 0), OBS_GONE, 0, err) != 0)
+            return -1;
+    }
+    return rc;
+}
+
+/* Images with content of which there is no word from this boot, or that were missing. */
 static int note_images(struct tx *tx, const char *boot_id, struct err *err)
 {
     auto_stmt struct stmt *stmt =
         db_stmt(tx->db, "SELECT i.id, i.size_bytes FROM image i WHERE i.state = 1"
-                        " AND i.deleted_ms IS NULL AND NOT EXISTS (SELECT 1 FROM observation o"
+                        " AND i.deleted_ms IS NULL AND i.file_missing_ms IS NULL"
+                        " AND ifnull((SELECT o.kind <> 2 OR o.boot_id <> ? FROM observation o"
                         " WHERE o.resource_id = i.id AND o.resource_id <> ''"
-                        " AND o.boot_id = ? AND o.kind = 2) ORDER BY i.key");
+                        " ORDER BY o.key DESC LIMIT 1), 1) ORDER BY i.key");
     stmt_bind(stmt, "t", boot_id);
     int rc;
     while ((rc = stmt_step(stmt, err)) == 1) {
@@ -35,7 +52,7 @@ static int start(struct tx *tx, void *ctx, struct err *err)
     clock_boot_id(boot_id);
     if (vouchers_keep(ctx, tx, err) != 0)
         return -1;
-    return note_images(tx, boot_id, err);
+    return note_missing(tx, err) == 0 ? note_images(tx, boot_id, err) : -1;
 }
 
 int usage_start(struct app *app, struct err *err)

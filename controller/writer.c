@@ -274,6 +274,17 @@ void writer_stop(struct writer *w)
     writer_free(w);
 }
 
+int64_t writer_aged_at(const struct writer *w, int64_t now_ms)
+{
+    int64_t aged_ms = w->start_ms + clock_boottime_ms() - w->start_boot_ms;
+    return aged_ms < now_ms ? aged_ms : now_ms;
+}
+
+int64_t writer_aged_ms(const struct writer *w)
+{
+    return writer_aged_at(w, clock_wall_ms());
+}
+
 uint64_t writer_commits(const struct writer *w)
 {
     return atomic_load(&w->commits);

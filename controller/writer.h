@@ -124,6 +124,9 @@ int64_t tx_revision(const struct tx *tx);
  * still so. Any thread. */
 uint64_t writer_commits(const struct writer *writer);
 
+/* tx->aged_ms outside of a transaction. Any thread. */
+int64_t writer_aged_ms(const struct writer *writer);
+
 /* Figures for /metrics, readable from any thread. */
 struct writer_stats {
     uint64_t commits, jobs, failed_jobs;

@@ -195,11 +195,8 @@ static int run_slots(struct writer *w, struct err *err)
 static void transact(struct writer *w)
 {
     auto_err struct err err = {0};
-    int64_t passed_ms = clock_boottime_ms() - w->start_boot_ms;
     w->tx.now_ms = clock_wall_ms();
-    w->tx.aged_ms = w->start_ms + passed_ms;
-    if (w->tx.aged_ms > w->tx.now_ms)
-        w->tx.aged_ms = w->tx.now_ms;
+    w->tx.aged_ms = writer_aged_at(w, w->tx.now_ms);
     w->group_revision = 0;
     if (db_begin(w->db, &err) != 0) {
         fail_group(w, &err);

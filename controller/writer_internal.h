@@ -37,6 +37,8 @@ struct writer {
     bool stopping;
     struct writer_stats stats;
     _Atomic uint64_t commits;
+    /* What `aged_ms` counts from, wall and CLOCK_BOOTTIME; the same from the start on. */
+    int64_t start_ms, start_boot_ms;
 
     /* The writer's thread alone, from here on. */
     struct tx tx;
@@ -53,7 +55,6 @@ struct writer {
     int64_t group_revision; /* of the group's last event */
     struct err job_err;     /* an event that could not be written fails its job */
     bool full;
-    int64_t start_ms, start_boot_ms; /* what `aged_ms` counts from: wall and CLOCK_BOOTTIME */
     int64_t pruned_revision;
     bool pruning; /* the last batch left more to be done */
     int64_t next_prune_ms, next_fill_ms;
@@ -69,6 +70,7 @@ void writer_run_group(struct writer *w);
 void writer_checkpoint(struct writer *w);
 /* After each group: moves the WAL, or has it begin anew, when it is time (writer_wal.c). */
 void writer_tend_wal(struct writer *w);
+int64_t writer_aged_at(const struct writer *w, int64_t now_ms);
 /* Forgets what was to come after COMMIT, from the given marks on. */
 void writer_drop_after(struct writer *w, size_t mark);
 

@@ -166,8 +166,9 @@ bool images_ready(struct agent *agent, const char *sha256);
  * IMAGE_COMING. */
 enum image_state images_want(struct agent *agent, const struct desired_image *image,
                              struct err *err);
-/* Those that may be kept, from a full page; removes the others that nothing stands on. */
-void images_keep(struct agent *agent, const struct strings *sha256);
+/* Those that were deleted, from a full page: removes them once nothing stands on them. One that
+ * the controller does not speak of stays: its database may be older than the image. */
+void images_gone(struct agent *agent, const struct strings *sha256);
 /* Once more: what something stood on may be free by now. */
 void images_sweep(struct agent *agent);
 

@@ -28,7 +28,7 @@ struct image {
     int64_t size;
     enum image_state state;
     bool wanted, unwanted; /* to fetch; to remove */
-    bool condemned;        /* the controller has it no more: to remove once nothing uses it */
+    bool condemned;        /* the controller says it was deleted: to remove once nothing uses it */
     struct err failure;    /* of the last try, until one succeeds */
     int64_t failed_at;
     int failures; /* in a row */
@@ -485,13 +485,12 @@ void images_sweep(struct agent *agent)
     pthread_mutex_unlock(&images->lock);
 }
 
-/* An image that comes later is not condemned for not being in this page. */
-void images_keep(struct agent *agent, const struct strings *sha256)
+void images_gone(struct agent *agent, const struct strings *sha256)
 {
     struct images *images = agent->images;
     pthread_mutex_lock(&images->lock);
     for (struct image *image = images->first; image; image = image->next)
-        image->condemned = !contains(sha256, image->sha256);
+        image->condemned = contains(sha256, image->sha256);
     pthread_mutex_unlock(&images->lock);
     images_sweep(agent);
 }

@@ -222,7 +222,7 @@ static void take_page(struct agent *agent, struct desired_page *page)
     for (size_t i = 0; i < page->console.count; i++)
         report_console(agent, &consoles[i]);
     if (page->full)
-        images_keep(agent, &page->images);
+        images_gone(agent, &page->images_gone);
 }
 
 /* Nothing of a controller that was restored from a copy may be obeyed, or be taken for the

@@ -108,7 +108,9 @@ static void assert_runs_on(struct cloud *cloud, const struct guest *guest)
 
 struct gap {
     struct guest same, stopped, grown, deleted[2], unknown[2];
-    char *address; /* of the first unknown one */
+    char *address;     /* of the first unknown one */
+    char *image;       /* the id of one that was uploaded after the copy */
+    char *image_cache; /* where the host keeps it */
 };
 
 static char *address_of(struct cloud *cloud, const char *ref)
@@ -139,6 +141,43 @@ static void after(struct cloud *cloud, struct gap *gap)
     delete (cloud, "lost1");
 }
 
+/* An image made in the gap, whose one guest is gone again: only its file is left, here and on
+ * the host. */
+static void use_new_image(struct cloud *cloud, struct gap *gap, const char *disk)
+{
+    autofree char *newer = xasprintf("%s/newer", cloud->dir);
+    const char *copy[] = {"cp", disk, newer, NULL};
+    assert_int_equal(proc_run(copy, NULL, NULL, 20000), 0);
+    FILE *out = fopen(newer, "a");
+    for (int i = 0; i < 512; i++)
+        fputc('x', out);
+    fclose(out);
+    cloud_add_image(cloud, "newer", newer, "raw");
+    cloud_done(cloud, "POST", "/v1/instances",
+               "{\"name\":\"brief\",\"image\":\"newer\",\"vcpus\":1,\"memory_mib\":128,"
+               "\"disk_gib\":1}");
+    delete (cloud, "brief");
+    struct answer auto_answer_json image = cloud_call(cloud, "GET", "/v1/images/newer", NULL);
+    gap->image = xstrdup(answer_str(&image, "id"));
+    gap->image_cache =
+        xasprintf("%s/host/lib/minicloud/image-%s.raw", cloud->dir, answer_str(&image, "sha256"));
+    assert_int_equal(access(gap->image_cache, F_OK), 0);
+}
+
+static void assert_image_can_be_taken_back(struct cloud *cloud, const struct gap *gap)
+{
+    autofree char *path = xasprintf("/v1/orphans/%s/import", gap->image);
+    struct answer auto_answer_json list = cloud_call(cloud, "GET", "/v1/orphans", NULL);
+    assert_string_equal(answer_str(&list, "orphans.0.file"), gap->image);
+    assert_int_equal(access(gap->image_cache, F_OK), 0);
+    struct answer auto_answer_json taken = cloud_call(cloud, "POST", path, "{}");
+    assert_int_equal(taken.status, 201);
+    cloud_done(cloud, "POST", "/v1/instances",
+               "{\"name\":\"brief\",\"image\":\"newer\",\"vcpus\":1,\"memory_mib\":128,"
+               "\"disk_gib\":1}");
+    delete (cloud, "brief");
+}
+
 static void gap_release(struct gap *gap)
 {
     struct guest *all[] = {&gap->same,       &gap->stopped,    &gap->grown,     &gap->deleted[0],
@@ -146,6 +185,8 @@ static void gap_release(struct gap *gap)
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         free(all[i]->id);
     free(gap->address);
+    free(gap->image);
+    free(gap->image_cache);
 }
 
 static void assert_member(struct cloud *cloud, const char *name, const char *member,
@@ -213,6 +254,7 @@ static void go_back(bool agent_restarts)
     before(cloud, &gap);
     back_up(cloud, copy);
     after(cloud, &gap);
+    use_new_image(cloud, &gap, disk);
     autofree char *epoch = ask_db(cloud, "SELECT value FROM meta WHERE name = 'epoch'");
     put_back(cloud, copy, agent_restarts);
     assert_quarantined(cloud, &gap);
@@ -220,6 +262,7 @@ static void go_back(bool agent_restarts)
     autofree char *new_epoch = ask_db(cloud, "SELECT value FROM meta WHERE name = 'epoch'");
     assert_string_not_equal(epoch, new_epoch);
     assert_usable(cloud, &gap);
+    assert_image_can_be_taken_back(cloud, &gap);
     gap_release(&gap);
     cloud_free(cloud);
 }

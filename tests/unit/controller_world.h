@@ -81,6 +81,7 @@ static void world_close(struct world *world)
     free(world->cloud.token);
     free(world->join);
     world->cloud = (struct cloud){0};
+    world->join = NULL;
     app_stop(world->app);
     world->app = NULL;
 }

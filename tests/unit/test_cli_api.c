@@ -528,6 +528,70 @@ static void test_system__takes_an_operators_word_that_a_copy_was_put_back(void *
     script_stop(&script);
 }
 
+/* ---- files that lost their image ---- */
+
+#define ORPHANS                                                                                   \
+    "{\"orphans\":[{\"file\":\"f1\",\"size_bytes\":\"9\",\"modified_at\":null,\"name\":\"tiny\"," \
+    "\"project\":\"acme\",\"reason\":\"there is no such image\"},{\"file\":\"a b\","              \
+    "\"size_bytes\":\"7\",\"modified_at\":null,\"reason\":\"the name is not an image's\"}],"      \
+    "\"next\":null,\"revision\":1}"
+
+static void test_orphans__are_listed_with_what_is_known_of_them(void **state)
+{
+    struct script script = {0};
+    const struct step steps[] = {{"GET /v1/orphans?limit=500", 200, ORPHANS, false, 0}, {0}};
+    (void)state;
+    script_start(&script, steps);
+    auto_ran struct ran ran = run("cloudctl image list --orphaned --columns file,name,project,why");
+    assert_int_equal(ran.code, 2);
+    assert_has(ran.err, "orphan has no column why");
+    auto_ran struct ran list = run("cloudctl image list --orphaned -o csv --columns file,name");
+    assert_string_equal(list.out, "file,name\nf1,tiny\na b,\n");
+    script_stop(&script);
+}
+
+static void test_orphans__go_all_or_by_name_and_never_by_themselves(void **state)
+{
+    struct script script = {0};
+    const struct step steps[] = {{"GET /v1/orphans?limit=500", 200, ORPHANS, false, 0},
+                                 {"DELETE /v1/orphans/f1", 204, "", false, 0},
+                                 {"DELETE /v1/orphans/a b", 204, "", false, 0},
+                                 {"DELETE /v1/orphans/f1", 404,
+                                  PROBLEM("404", "not_found", "there is no orphaned file f1"),
+                                  false, 0},
+                                 {0}};
+    (void)state;
+    script_start(&script, steps);
+    auto_ran struct ran asked = run("cloudctl image delete-orphaned --all");
+    assert_int_equal(asked.code, 2);
+    auto_ran struct ran none = run("cloudctl image delete-orphaned --yes");
+    assert_int_equal(none.code, 2);
+    auto_ran struct ran all = run("cloudctl image delete-orphaned --all --yes");
+    assert_int_equal(all.code, 0);
+    auto_ran struct ran again = run("cloudctl image delete-orphaned f1 --yes");
+    assert_int_equal(again.code, 3);
+    script_stop(&script);
+}
+
+static void test_orphans__are_imported_under_the_name_that_they_had_or_another(void **state)
+{
+    struct script script = {0};
+    const struct step steps[] = {
+        {"POST /v1/orphans/f1/import", 201, "{\"id\":\"f1\",\"name\":\"tiny\"}", false, 0},
+        {"POST /v1/orphans/f1/import?project=acme", 201, "{\"id\":\"f1\",\"name\":\"other\"}",
+         false, 0},
+        {0}};
+    (void)state;
+    script_start(&script, steps);
+    auto_ran struct ran plain = run("cloudctl image import f1 -o name");
+    assert_string_equal(plain.out, "tiny\n");
+    auto_ran struct ran named =
+        run("cloudctl image import f1 --name other --format raw --project acme -o name");
+    assert_string_equal(named.out, "other\n");
+    assert_has(script.log.data, "{\"name\":\"other\",\"format\":\"raw\"}");
+    script_stop(&script);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -553,6 +617,9 @@ int main(void)
         TEST(test_completion__asks_the_api_for_names),
         TEST(test_post__is_repeated_once_with_the_same_key_when_no_reply_came),
         TEST(test_no_connection__ends_with_7),
+        TEST(test_orphans__are_listed_with_what_is_known_of_them),
+        TEST(test_orphans__go_all_or_by_name_and_never_by_themselves),
+        TEST(test_orphans__are_imported_under_the_name_that_they_had_or_another),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     guard_flush();

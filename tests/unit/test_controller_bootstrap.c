@@ -1,6 +1,8 @@
 /* The first start, and what protects the data folder. */
+#include <ftw.h>
 #include <sys/stat.h>
 
+#include "api/failpoint.h"
 #include "controller/meta.h"
 #include "tests/unit/controller_tenants.h"
 
@@ -77,20 +79,245 @@ static void test_bootstrap__later_starts_change_nothing(void **state)
     assert_string_equal(health.text, again.text);
 }
 
-/* Files from a start that lost its power before the first COMMIT. */
-static void test_bootstrap__tokens_without_their_database_are_made_again(void **state)
+/* ---- a database that was lost ---- */
+
+static void put(const struct world *world, const char *name, const char *bytes, size_t len)
+{
+    autofree char *path = data_path(world, name);
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    assert_int_equal(fwrite(bytes, 1, len, out), len);
+    fclose(out);
+}
+
+static void drop(const struct world *world, const char *name)
+{
+    autofree char *path = data_path(world, name);
+    unlink(path);
+}
+
+static void lose_database(const struct world *world)
+{
+    drop(world, "minicloud.db");
+    drop(world, "minicloud.db-wal");
+    drop(world, "minicloud.db-shm");
+}
+
+/* Starts on the folder; NULL: it did, otherwise why not. Owned by the caller. */
+static char *start_once(const struct world *world)
+{
+    struct err auto_err err = {0};
+    struct settings settings = settings_of(world);
+    struct app *app = NULL;
+    if (app_start(&settings, &app, &err) != 0)
+        return xstrdup(err.msg);
+    app_stop(app);
+    return NULL;
+}
+
+static struct buf *listed; /* nftw() passes nothing on */
+
+static int add_file(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)at;
+    struct err auto_err err = {0};
+    struct buf auto_buf bytes = {0};
+    /* The lock holds a process id, and what a reader leaves beside a database is nothing. */
+    if (kind != FTW_F || strstr(path, "/lock") || strstr(path, "-shm") ||
+        (strstr(path, "-wal") && st->st_size == 0))
+        return 0;
+    if (file_read(path, 64 << 20, &bytes, &err) != 0)
+        fail_msg("%s", err.msg);
+    uint8_t hash[SHA256_BYTES];
+    char text[SHA256_TEXT_MAX];
+    sha256(bytes.data ? bytes.data : "", bytes.len, hash);
+    sha256_text(hash, text);
+    buf_printf(listed, "%s %s %o\n", path, text, st->st_mode);
+    return 0;
+}
+
+/* Names, contents and modes of all files. Owned by the caller. */
+static char *folder_list(const struct world *world)
+{
+    autofree char *data = data_path(world, "");
+    struct buf list = {0};
+    listed = &list;
+    assert_int_equal(nftw(data, add_file, 8, FTW_PHYS), 0);
+    return buf_take(&list);
+}
+
+static void refused_and_untouched(const struct world *world, const char *why)
+{
+    autofree char *before = folder_list(world);
+    autofree char *said = start_once(world);
+    autofree char *after = folder_list(world);
+    if (!said || !strstr(said, why) || !strstr(said, "new-cloud"))
+        fail_msg("\"%s\" does not say \"%s\" and what to do", said ? said : "it started", why);
+    assert_string_equal(before, after);
+}
+
+static const char sqlite_empty[] = "SQLite format 3";
+
+static void test_bootstrap__a_folder_that_lost_its_database_is_refused_untouched(void **state)
 {
     struct world *world = *state;
-    autofree char *lost = xstrdup(world->cloud.token);
+    world_image(world, "tiny");
     world_close(world);
-    static const char *const names[] = {"minicloud.db", "minicloud.db-wal", "minicloud.db-shm"};
-    for (int i = 0; i < 3; i++) {
-        autofree char *path = data_path(world, names[i]);
-        unlink(path);
+    autofree char *db = data_path(world, "minicloud.db");
+    autofree char *kept = data_path(world, "kept");
+    assert_int_equal(rename(db, kept), 0);
+    refused_and_untouched(world, "minicloud.db is missing");
+    put(world, "minicloud.db", "", 0);
+    refused_and_untouched(world, "minicloud.db is empty");
+    lose_database(world);
+    struct db *bare = NULL;
+    struct err auto_err err = {0};
+    assert_int_equal(db_open(db, DB_WRITER, &bare, &err), 0);
+    db_close(bare);
+    refused_and_untouched(world, "minicloud.db has no tables");
+    lose_database(world);
+    assert_int_equal(db_open(db, DB_WRITER, &bare, &err), 0);
+    struct stmt *stmt = db_stmt(bare, "CREATE TABLE other (value INTEGER)");
+    assert_int_equal(stmt_run(stmt, &err), 0);
+    stmt_done(&stmt);
+    db_close(bare);
+    refused_and_untouched(world, "minicloud.db belongs to another program");
+    lose_database(world);
+    put(world, "minicloud.db-wal", sqlite_empty, sizeof(sqlite_empty));
+    refused_and_untouched(world, "minicloud.db is missing");
+    lose_database(world);
+    assert_int_equal(rename(kept, db), 0);
+    world_open(world);
+    world_see(world, "/v1/images/tiny", "state", "ready");
+}
+
+static void test_bootstrap__any_one_file_of_a_cloud_is_enough_to_ask(void **state)
+{
+    struct world *world = *state;
+    static const char *const names[] = {"admin.token",      "join.token", "minicloud.db",
+                                        "minicloud.db-wal", "ballast",    "marks.key",
+                                        "images/some.qcow2"};
+    char dir[sizeof(world->dir)];
+    world_close(world);
+    memcpy(dir, world->dir, sizeof(dir));
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        struct world other = {0};
+        snprintf(other.dir, sizeof(other.dir), "%.40s/%zu", dir, i);
+        autofree char *data = data_path(&other, "images");
+        struct err auto_err err = {0};
+        assert_int_equal(file_mkdirs(data, 0700, &err), 0);
+        put(&other, names[i], "", 0);
+        autofree char *said = start_once(&other);
+        if (!said || !strstr(said, "new-cloud"))
+            fail_msg("%s alone: %s", names[i], said ? said : "it started");
+        free(take(said));
+        drop(&other, names[i]);
+        put(&other, "README", "of somebody else", 16);
+        said = start_once(&other);
+        if (said)
+            fail_msg("without %s: %s", names[i], said);
     }
     world_open(world);
-    assert_string_not_equal(lost, world->cloud.token);
-    assert_int_equal(tenant_status(world, lost, "GET", "/v1/keys", NULL), 401);
+}
+
+static void test_bootstrap__a_new_cloud_begins_on_an_operators_word_and_takes_nothing(void **state)
+{
+    struct world *world = *state;
+    struct err auto_err err = {0};
+    struct settings settings = settings_of(world);
+    world_image(world, "tiny");
+    autofree char *token = xstrdup(world->cloud.token), *join = xstrdup(world->join);
+    struct answer auto_answer_json image = world_call(world, 200, "GET", "/v1/images/tiny", NULL);
+    assert_int_equal(new_cloud(&settings, &err), -1); /* one is running */
+    err_clear(&err);
+    world_close(world);
+    assert_int_equal(new_cloud(&settings, &err), -1);
+    assert_non_null(strstr(err.msg, "has a cloud already"));
+    err_clear(&err);
+    lose_database(world);
+    put(world, "minicloud.db-wal", sqlite_empty, sizeof(sqlite_empty));
+    assert_int_equal(new_cloud(&settings, &err), -1);
+    assert_non_null(strstr(err.msg, "move it away"));
+    err_clear(&err);
+    drop(world, "minicloud.db-wal");
+    if (new_cloud(&settings, &err) != 0)
+        fail_msg("%s", err.msg);
+    settings_release(&settings);
+    world_open(world);
+    assert_string_equal(world->cloud.token, token);
+    assert_string_equal(world->join, join);
+    world_did(world, 404, "GET", "/v1/images/tiny", NULL);
+    autofree char *file = xasprintf("%s/%s", world->app->image_dir, answer_str(&image, "id"));
+    assert_int_equal(access(file, F_OK), 0);
+    /* The word holds for one start. */
+    world_close(world);
+    lose_database(world);
+    autofree char *said = start_once(world);
+    assert_non_null(said);
+    settings = settings_of(world);
+    if (new_cloud(&settings, &err) != 0)
+        fail_msg("%s", err.msg);
+    settings_release(&settings);
+    world_open(world);
+}
+
+/* ---- a first start that is killed ---- */
+
+static int start_in_child(const struct world *world, const char *name, const char *value)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        setenv(name, value, 1);
+        failpoint_init();
+        struct err err = {0};
+        struct settings settings = settings_of(world);
+        struct app *app = NULL;
+        _exit(app_start(&settings, &app, &err) == 0 ? 0 : 1);
+    }
+    waitpid(child, &status, 0);
+    return status;
+}
+
+static void clear_folder(const struct world *world)
+{
+    autofree char *data = data_path(world, "");
+    char *const argv[] = {(char[]){"rm"}, (char[]){"-rf"}, data, NULL};
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        execvp("rm", argv);
+        _exit(127);
+    }
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
+}
+
+static void test_bootstrap__a_first_start_killed_anywhere_starts_again(void **state)
+{
+    struct world *world = *state;
+    autofree char *log = xasprintf("%s/passed", world->dir);
+    struct buf auto_buf passed = {0};
+    struct err auto_err err = {0};
+    int kills = 0;
+    world_close(world);
+    clear_folder(world);
+    assert_int_equal(start_in_child(world, "MINICLOUD_FAILPOINT_LOG", log), 0);
+    assert_int_equal(file_read(log, 1 << 20, &passed, &err), 0);
+    for (char *rest = passed.data, *line; (line = strsep(&rest, "\n")) && *line; kills++) {
+        *strchr(line, ' ') = ':';
+        clear_folder(world);
+        int status = start_in_child(world, "MINICLOUD_FAILPOINT", line);
+        if (!WIFSIGNALED(status))
+            fail_msg("%s was not reached again", line);
+        autofree char *said = start_once(world);
+        if (said)
+            fail_msg("killed at %s: %s", line, said);
+        autofree char *again = start_once(world);
+        assert_null(again);
+    }
+    assert_true(kills > 10);
+    world_open(world);
     world_did(world, 200, "GET", "/v1/keys", NULL);
 }
 
@@ -177,7 +404,10 @@ int main(void)
         TEST(the_first_start_makes_what_a_first_request_needs),
         TEST(secrets_are_in_private_files_and_only_hashes_in_the_database),
         TEST(later_starts_change_nothing),
-        TEST(tokens_without_their_database_are_made_again),
+        TEST(a_folder_that_lost_its_database_is_refused_untouched),
+        TEST(any_one_file_of_a_cloud_is_enough_to_ask),
+        TEST(a_new_cloud_begins_on_an_operators_word_and_takes_nothing),
+        TEST(a_first_start_killed_anywhere_starts_again),
         TEST(the_last_operators_token_comes_back_with_a_restart),
         TEST(a_second_controller_on_the_same_data_is_refused),
         TEST(the_admin_token_is_replaced_while_nobody_runs),

@@ -1,4 +1,8 @@
 /* Idempotency-Key: asking again does it once, and only that. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+
 #include "tests/lib/raw_http.h"
 #include "tests/unit/controller_tenants.h"
 
@@ -170,6 +174,155 @@ static void test_idempotency__a_key_that_cannot_be_one_is_refused_by_name(void *
     assert_int_equal(blank.status, 400);
 }
 
+/* ---- while nothing new is taken ---- */
+
+static void gave(struct world *world, const char *key, const char *path, const char *body,
+                 int wanted, const char *text)
+{
+    struct answer auto_answer_json answer = post(world, key, path, body);
+    if (answer.status != wanted || (text && strcmp(answer.text, text) != 0))
+        fail_msg("key %s gave %d %s, not %d %s", key, answer.status, answer.text, wanted,
+                 text ? text : "");
+}
+
+static const char token_body[] = "{\"name\":\"ci\",\"role\":\"member\"}";
+static const char third_body[] = "{\"name\":\"third\",\"public_key\":\"" ED25519_LINE "\"}";
+
+/* Takes all that is left but `leave` bytes. */
+static void fill_disk(const char *path, off_t leave)
+{
+    autoclose int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    off_t size = 64 << 20;
+    while (size > 4096 && posix_fallocate(fd, 0, size) != 0)
+        size -= 65536;
+    assert_int_equal(ftruncate(fd, size - leave), 0);
+}
+
+/* Creates, none of which needs the answer of another, until the disk is full. */
+static void create_until_full(struct world *world)
+{
+    autofree char *padding = xmalloc(200);
+    memset(padding, 'x', 199);
+    padding[199] = '\0';
+    for (int i = 0; i < 3000; i++) {
+        autofree char *body = xasprintf("{\"name\":\"i%d\",\"format\":\"raw\",\"labels\":{"
+                                        "\"a\":\"%s\",\"b\":\"%s\",\"c\":\"%s\"}}",
+                                        i, padding, padding, padding);
+        struct answer auto_answer_json made = post(world, NULL, "/v1/images", body);
+        if (made.status == 507)
+            return;
+        assert_int_equal(made.status, 201);
+    }
+    fail_msg("the disk never was full");
+}
+
+static void test_idempotency__a_full_disk_keeps_no_answer_back(void **state)
+{
+    struct world *world = *state;
+    autofree char *data = xasprintf("%s/data", world->dir);
+    autofree char *filler = xasprintf("%s/filler", data);
+    world_close(world);
+    bool small = mount("tmpfs", data, "tmpfs", 0, "size=24m") == 0;
+    int reason = errno;
+    world_open(world);
+    if (!small) {
+        print_message("mounting a small disk needs root: %s\n", strerror(reason));
+        skip();
+    }
+    struct answer auto_answer_json old = post(world, "old", "/v1/keys", other_body);
+    age(world, 25 * 3600 * 1000);
+    struct answer auto_answer_json first = post(world, "k-1", "/v1/keys", key_body);
+    struct answer auto_answer_json secret = post(world, "t-1", "/v1/tokens", token_body);
+    assert_int_equal(old.status, 201);
+    assert_int_equal(first.status, 201);
+    assert_int_equal(secret.status, 201);
+    fill_disk(filler, 512 * 1024);
+    create_until_full(world);
+
+    gave(world, "k-2", "/v1/keys", third_body, 507, NULL);
+    gave(world, "k-1", "/v1/keys", key_body, 201, first.text);
+    gave(world, "k-1", "/v1/keys", other_body, 422, NULL);
+    gave(world, "t-1", "/v1/tokens", token_body, 409, NULL);
+    gave(world, "old", "/v1/keys", other_body, 507, NULL);
+    world_did(world, 204, "DELETE", "/v1/keys/you", NULL);
+    gave(world, "k-1", "/v1/keys", key_body, 201, first.text);
+}
+
+static int unmount(void **state)
+{
+    struct world *world = *state;
+    autofree char *data = xasprintf("%s/data", world->dir);
+    world_close(world);
+    umount2(data, MNT_DETACH);
+    world_open(world);
+    return world_teardown(state);
+}
+
+struct block {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool inside, open;
+};
+
+static int block_run(struct tx *tx, void *ctx, struct err *err)
+{
+    struct block *block = ctx;
+    (void)tx;
+    (void)err;
+    pthread_mutex_lock(&block->lock);
+    block->inside = true;
+    pthread_cond_broadcast(&block->changed);
+    while (!block->open)
+        pthread_cond_wait(&block->changed, &block->lock);
+    pthread_mutex_unlock(&block->lock);
+    return 0;
+}
+
+static int nothing_run(struct tx *tx, void *ctx, struct err *err)
+{
+    (void)tx;
+    (void)ctx;
+    (void)err;
+    return 0;
+}
+
+/* The writer stands in one job, and behind it waits all that may wait. */
+static void block_writer(struct world *world, struct block *block)
+{
+    struct write_job stands = {.run = block_run, .ctx = block}, waits = {.run = nothing_run};
+    assert_true(writer_submit(world->app->writer, &stands));
+    pthread_mutex_lock(&block->lock);
+    while (!block->inside)
+        pthread_cond_wait(&block->changed, &block->lock);
+    pthread_mutex_unlock(&block->lock);
+    while (writer_submit(world->app->writer, &waits))
+        ;
+}
+
+static void test_idempotency__a_full_queue_keeps_no_answer_back(void **state)
+{
+    struct world *world = *state;
+    struct block block = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    struct answer auto_answer_json first = post(world, "k-1", "/v1/keys", key_body);
+    struct answer auto_answer_json secret = post(world, "t-1", "/v1/tokens", token_body);
+    assert_int_equal(first.status, 201);
+    assert_int_equal(secret.status, 201);
+    block_writer(world, &block);
+    struct answer auto_answer_json fresh = post(world, "k-2", "/v1/keys", third_body);
+    struct answer auto_answer_json again = post(world, "k-1", "/v1/keys", key_body);
+    struct answer auto_answer_json other = post(world, "k-1", "/v1/keys", other_body);
+    struct answer auto_answer_json shown = post(world, "t-1", "/v1/tokens", token_body);
+    pthread_mutex_lock(&block.lock);
+    block.open = true;
+    pthread_cond_broadcast(&block.changed);
+    pthread_mutex_unlock(&block.lock);
+    assert_int_equal(fresh.status, 503);
+    assert_int_equal(again.status, 201);
+    assert_string_equal(again.text, first.text);
+    assert_int_equal(other.status, 422);
+    assert_int_equal(shown.status, 409);
+}
+
 int main(void)
 {
 #define TEST(name) \
@@ -183,6 +336,9 @@ int main(void)
         TEST(a_secret_is_never_shown_twice),
         TEST(answers_are_kept_for_a_day),
         TEST(a_key_that_cannot_be_one_is_refused_by_name),
+        cmocka_unit_test_setup_teardown(test_idempotency__a_full_disk_keeps_no_answer_back,
+                                        world_setup, unmount),
+        TEST(a_full_queue_keeps_no_answer_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

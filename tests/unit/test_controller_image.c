@@ -25,12 +25,13 @@ static char *pattern_file(struct world *world, const char *name, size_t bytes,
     return path;
 }
 
+/* Without the notes beside them. */
 static int image_files(struct world *world)
 {
     int count = 0;
     DIR *folder = opendir(world->app->image_dir);
     for (struct dirent *entry; (entry = readdir(folder));)
-        count += entry->d_name[0] != '.';
+        count += entry->d_name[0] != '.' && !strstr(entry->d_name, ".json");
     closedir(folder);
     return count;
 }
@@ -198,21 +199,44 @@ static void test_image__a_deleted_one_serves_nothing_new(void **state)
     sim_free(host);
 }
 
-static void test_image__a_start_removes_files_that_no_row_wants(void **state)
+static void test_image__a_start_removes_what_never_was_whole_and_nothing_else(void **state)
 {
     struct world *world = *state;
     world_image(world, "tiny");
-    const char *const strays[] = {"01890000-0000-7000-8000-000000000000.part-1234",
-                                  "01890000-0000-7000-8000-000000000000", "junk"};
-    for (size_t i = 0; i < ARRAY_SIZE(strays); i++) {
-        autofree char *path = xasprintf("%s/%s", world->app->image_dir, strays[i]);
+    static const char *const parts[] = {"01890000-0000-7000-8000-000000000000.part-1234abcd",
+                                        "01890000-0000-7000-8000-000000000000.json.tmp"};
+    static const char *const others[] = {"01890000-0000-7000-8000-000000000000.part-1234",
+                                         "01890000-0000-7000-8000-000000000000.part-1234abcdx",
+                                         "01890000-0000-7000-8000-000000000000", "junk",
+                                         "junk.part-1234abcd"};
+    autofree char *folder = xasprintf("%s/lost+found", world->app->image_dir);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(parts) + ARRAY_SIZE(others); i++) {
+        autofree char *path =
+            xasprintf("%s/%s", world->app->image_dir,
+                      i < ARRAY_SIZE(parts) ? parts[i] : others[i - ARRAY_SIZE(parts)]);
         fclose(fopen(path, "w"));
     }
-    assert_int_equal(image_files(world), 4);
     world_restart(world);
+    for (size_t i = 0; i < ARRAY_SIZE(parts) + ARRAY_SIZE(others); i++) {
+        bool stays = i >= ARRAY_SIZE(parts);
+        const char *name = stays ? others[i - ARRAY_SIZE(parts)] : parts[i];
+        autofree char *path = xasprintf("%s/%s", world->app->image_dir, name);
+        if ((access(path, F_OK) == 0) != stays)
+            fail_msg("%s %s", name, stays ? "is gone" : "stayed");
+    }
+    world_see(world, "/v1/images/tiny", "state", "ready");
+}
+
+/* The row says that it is deleted, but the power went before the file did. */
+static void test_image__a_start_removes_the_file_of_a_row_that_says_deleted(void **state)
+{
+    struct world *world = *state;
+    world_image(world, "tiny");
+    world_number(world, "UPDATE image SET deleted_ms = 1, file_gone_ms = 1");
     assert_int_equal(image_files(world), 1);
-    struct answer auto_answer_json image = world_call(world, 200, "GET", "/v1/images/tiny", NULL);
-    world_is(&image, "state", "ready");
+    world_restart(world);
+    assert_int_equal(image_files(world), 0);
 }
 
 static void test_image__a_disk_smaller_than_it_is_refused_by_name(void **state)
@@ -251,7 +275,8 @@ int main(void)
         TEST(test_image__a_half_upload_is_never_usable_and_goes_away),
         TEST(test_image__its_file_stays_while_an_instance_uses_it),
         TEST(test_image__a_deleted_one_serves_nothing_new),
-        TEST(test_image__a_start_removes_files_that_no_row_wants),
+        TEST(test_image__a_start_removes_what_never_was_whole_and_nothing_else),
+        TEST(test_image__a_start_removes_the_file_of_a_row_that_says_deleted),
         TEST(test_image__a_disk_smaller_than_it_is_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
