@@ -24,7 +24,7 @@ HARDEN := -fPIE
 LDFLAGS += -fsanitize=$(SAN)
 endif
 CFLAGS_ALL = -std=gnu17 -D_GNU_SOURCE -DMINICLOUD_VERSION='"$(VERSION)"' $(OPT) $(WARN) $(HARDEN) \
-             -I. -include api/banned.h -pthread -MMD -MP $(CFLAGS)
+             -I. -include api/base/banned.h -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL = -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
 
 pc = $(shell pkg-config --$(1) $(2) 2>/dev/null)
@@ -34,11 +34,11 @@ AGENT_CFLAGS := $(call pc,cflags,libxml-2.0)
 AGENT_LIBS := -lvirt -lvirt-qemu -lxml2 -larchive -lnftables $(API_LIBS)
 CLI_LIBS := -lsmartcols $(API_LIBS)
 
-src = $(wildcard $(1)/*.c)
+src = $(sort $(shell find $(1) -name '*.c'))
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 API_OBJ := $(call obj,$(call src,api))
 CONTROLLER_OBJ := $(call obj,$(filter-out controller/main.c,$(call src,controller))) \
-                  $(B)/controller/openapi.o
+                  $(B)/controller/system/openapi.o
 AGENT_OBJ := $(call obj,$(filter-out node-agent/main.c node-agent/hook_main.c,$(call src,node-agent)))
 CLI_OBJ := $(call obj,$(filter-out cli/main.c,$(call src,cli)))
 TESTLIB_OBJ := $(call obj,$(call src,tests/lib))
@@ -60,7 +60,7 @@ $(B)/%.o: %.c
 	$(Q)$(CC) $(CFLAGS_ALL) -c -o $@ $<
 
 # The API's description is part of the program.
-$(B)/controller/openapi.o: controller/openapi.S api/openapi.yaml
+$(B)/controller/system/openapi.o: controller/system/openapi.S api/openapi.yaml
 	@mkdir -p $(@D)
 	$(Q)$(CC) -c -o $@ $<
 
@@ -124,7 +124,7 @@ $(B)/libfaults.a: $(FAULTS_OBJ)
 $(B)/cutshim.so: $(wildcard tests/faults/cutshim*.c) tests/faults/cutshim.h tests/faults/trace.h
 	@mkdir -p $(@D)
 	@echo "  SO $@"
-	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARN) -I. -include api/banned.h -pthread -fPIC -shared -o $@ $(filter %.c,$^)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARN) -I. -include api/base/banned.h -pthread -fPIC -shared -o $@ $(filter %.c,$^)
 $(B)/faults/%: $(B)/tests/faults/%.o $(B)/libfaults.a $(B)/libtest.a $(B)/libapi.a $(B)/cutshim.so
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter-out %.so,$^) $(API_LIBS) -lsqlite3 -lcmocka

@@ -1,9 +1,9 @@
 /* The field tables of the agent protocol. */
 #include "api/node_protocol.h"
 
-#include "api/limits.h"
-#include "api/validate.h"
-#include "api/wire_table.h"
+#include "api/base/limits.h"
+#include "api/json/validate.h"
+#include "api/json/wire_table.h"
 
 enum {
     TEXT = 255,

@@ -34,8 +34,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/json/wire.h"
 #include "api/types.h"
-#include "api/wire.h"
 
 enum { NODE_PROTOCOL = 1, NODE_MARK_MAX = 40 };
 

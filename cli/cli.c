@@ -5,13 +5,13 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/http_client.h"
-#include "api/mem.h"
-#include "cli/args.h"
-#include "cli/help.h"
-#include "cli/report.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/mem.h"
+#include "api/http/http_client.h"
+#include "cli/line/args.h"
+#include "cli/show/report.h"
+#include "cli/verb/help.h"
 
 int cli_connect(struct cli *cli, struct err *err)
 {

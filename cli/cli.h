@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 
-#include "cli/context.h"
-#include "cli/output.h"
-#include "cli/screen.h"
+#include "cli/remote/context.h"
+#include "cli/show/output.h"
+#include "cli/show/screen.h"
 
 struct args;
 struct err;

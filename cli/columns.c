@@ -1,7 +1,7 @@
 /* The columns of each noun: what tables and CSV show of the API's objects. The
  * order is the order on the screen. Names give way on a narrow terminal; ids, times, meters,
  * numbers and money do not. */
-#include "cli/command.h"
+#include "cli/line/command.h"
 
 /* clang-format off */
 const struct column instance_columns[] = {

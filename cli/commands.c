@@ -2,11 +2,11 @@
  * command is adding a row here; help and completion follow by themselves. */
 #include <string.h>
 
-#include "api/limits.h"
+#include "api/base/limits.h"
 #include "api/types.h"
-#include "cli/command.h"
-#include "cli/moment.h"
-#include "cli/verbs.h"
+#include "cli/line/command.h"
+#include "cli/line/moment.h"
+#include "cli/verb/verbs.h"
 
 #define MIB (1LL << 20)
 #define GIB (1LL << 30)

@@ -4,22 +4,22 @@
  * The folder's mark (data_dir.h) is there before the files and goes after the COMMIT. */
 #include <string.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/log.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/log.h"
+#include "api/base/mem.h"
+#include "controller/access/tokens.h"
 #include "controller/app.h"
-#include "controller/data_dir.h"
-#include "controller/db.h"
-#include "controller/instance_mend.h"
-#include "controller/marks.h"
-#include "controller/meta.h"
+#include "controller/db/db.h"
+#include "controller/db/meta.h"
+#include "controller/instance/instance_mend.h"
+#include "controller/noun/store_noun.h"
 #include "controller/parts.h"
-#include "controller/store_noun.h"
-#include "controller/tokens.h"
-#include "controller/writer.h"
+#include "controller/tx/data_dir.h"
+#include "controller/tx/marks.h"
+#include "controller/tx/writer.h"
 
 static const struct flavor flavors[] = {
     {"tiny", 1, 128, 1},    {"small", 1, 512, 5},     {"medium", 2, 2048, 20},

@@ -6,14 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/buf.h"
-#include "api/config.h"
-#include "api/err.h"
-#include "api/failpoint.h"
-#include "api/http_server.h"
-#include "api/log.h"
-#include "api/mem.h"
-#include "api/notify.h"
+#include "api/base/buf.h"
+#include "api/base/config.h"
+#include "api/base/err.h"
+#include "api/base/failpoint.h"
+#include "api/base/log.h"
+#include "api/base/mem.h"
+#include "api/base/notify.h"
+#include "api/http/http_server.h"
 #include "controller/app.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "controller/writer.h"
+#include "controller/tx/writer.h"
 
 struct app;
 struct console;

@@ -2,21 +2,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "api/err.h"
-#include "api/log.h"
-#include "api/mem.h"
+#include "api/base/err.h"
+#include "api/base/log.h"
+#include "api/base/mem.h"
 #include "controller/app.h"
-#include "controller/instance.h"
-#include "controller/ledger_months.h"
-#include "controller/ledger_seal.h"
-#include "controller/node.h"
-#include "controller/operation.h"
-#include "controller/operation_rules.h"
-#include "controller/reconcile_internal.h"
-#include "controller/store_instance.h"
-#include "controller/usage_kept.h"
-#include "controller/vouch.h"
-#include "controller/writer.h"
+#include "controller/due/reconcile_internal.h"
+#include "controller/instance/instance.h"
+#include "controller/instance/operation_rules.h"
+#include "controller/instance/store_instance.h"
+#include "controller/ledger/book/ledger_months.h"
+#include "controller/ledger/book/ledger_seal.h"
+#include "controller/ledger/clock/vouch.h"
+#include "controller/node/node.h"
+#include "controller/operation/operation.h"
+#include "controller/tx/writer.h"
+#include "controller/usage/usage_kept.h"
 
 typedef void retry(struct reconcile *reconcile, int64_t key);
 

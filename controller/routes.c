@@ -3,9 +3,9 @@
  * holds the two together. */
 #include <string.h>
 
-#include "api/limits.h"
-#include "api/mem.h"
-#include "controller/handlers.h"
+#include "api/base/limits.h"
+#include "api/base/mem.h"
+#include "controller/request/handlers.h"
 
 /* clang-format off */
 #define READ(path, action, ...)   {"GET", path, action, .min_role = ROLE_READER, __VA_ARGS__}

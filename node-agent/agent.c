@@ -5,15 +5,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/log.h"
-#include "api/mem.h"
-#include "node-agent/ends.h"
-#include "node-agent/evidence.h"
-#include "node-agent/exits.h"
-#include "node-agent/hook.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/log.h"
+#include "api/base/mem.h"
+#include "node-agent/evidence/ends.h"
+#include "node-agent/evidence/evidence.h"
+#include "node-agent/evidence/exits.h"
+#include "node-agent/evidence/hook.h"
 
 enum { STACK_BYTES = 512 * 1024, IDLE_MS = 30000, STOP_MS = 5000 };
 

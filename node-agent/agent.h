@@ -15,12 +15,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "node-agent/converge.h"
-#include "node-agent/health.h"
-#include "node-agent/hypervisor.h"
+#include "node-agent/evidence/spool.h"
+#include "node-agent/host/health.h"
+#include "node-agent/host/hypervisor.h"
+#include "node-agent/instance/converge.h"
+#include "node-agent/instance/work.h"
 #include "node-agent/settings.h"
-#include "node-agent/spool.h"
-#include "node-agent/work.h"
 
 struct exits;
 struct images;

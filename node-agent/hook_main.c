@@ -14,13 +14,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/err.h"
-#include "node-agent/ends.h"
-#include "node-agent/facts.h"
-#include "node-agent/qemu.h"
-#include "node-agent/xml.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "node-agent/evidence/ends.h"
+#include "node-agent/host/qemu.h"
+#include "node-agent/xml/facts.h"
+#include "node-agent/xml/xml.h"
 
 enum { PATIENCE_S = 2, XML_MOST = 4 << 20, CHUNK = 16 << 10 };
 

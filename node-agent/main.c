@@ -7,13 +7,13 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/failpoint.h"
-#include "api/log.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/failpoint.h"
+#include "api/base/log.h"
 #include "node-agent/agent.h"
-#include "node-agent/hook.h"
-#include "node-agent/xml.h"
+#include "node-agent/evidence/hook.h"
+#include "node-agent/xml/xml.h"
 
 #define DEFAULT_CONFIG "/etc/minicloud/agent.conf"
 

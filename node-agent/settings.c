@@ -5,11 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/config.h"
-#include "api/err.h"
-#include "api/limits.h"
-#include "api/log.h"
-#include "api/mem.h"
+#include "api/base/config.h"
+#include "api/base/err.h"
+#include "api/base/limits.h"
+#include "api/base/log.h"
+#include "api/base/mem.h"
 #include "api/types.h"
 
 #define AT(member) offsetof(struct settings, member)

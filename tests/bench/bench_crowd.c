@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/mem.h"
+#include "api/base/mem.h"
 #include "tests/bench/bench.h"
 #include "tests/lib/crowd.h"
 #include "tests/lib/sim_agent.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/mem.h"
+#include "api/base/mem.h"
 #include "tests/bench/bench.h"
 
 enum { PARALLEL = 16, REST_SECONDS = 20 };

@@ -7,9 +7,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/mem.h"
 #include "tests/bench/bench.h"
 
 enum { REQUESTS = 100000, CONNECTIONS = 32, WATCHERS = 1000 };

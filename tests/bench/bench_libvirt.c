@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/buf.h"
-#include "api/id.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/id.h"
+#include "api/base/mem.h"
 #include "tests/bench/bench.h"
 
 struct model {

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "api/mem.h"
+#include "api/base/mem.h"
 #include "tests/bench/bench.h"
 #include "tests/lib/crowd.h"
 #include "tests/lib/slow.h"

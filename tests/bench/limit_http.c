@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "api/mem.h"
+#include "api/base/mem.h"
 #include "tests/bench/bench.h"
 
 struct limit_http {

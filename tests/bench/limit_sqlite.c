@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/clock.h"
-#include "api/id.h"
+#include "api/base/clock.h"
+#include "api/base/id.h"
 #include "tests/bench/bench.h"
 
 /* What one create reads and writes: project and image by name, the event, the instance, its

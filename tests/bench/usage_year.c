@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/id.h"
-#include "api/mem.h"
+#include "api/base/id.h"
+#include "api/base/mem.h"
 #include "tests/bench/bench.h"
 
 const char *const year_meters[YEAR_METERS] = {"running",   "running_vcpu",   "running_memory",

@@ -20,12 +20,12 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/json.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/mem.h"
+#include "api/json/json.h"
 #include "tests/lib/cloud.h"
 #include "tests/lib/guest.h"
 

@@ -12,9 +12,9 @@
 
 #include <cmocka.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/mem.h"
 #include "tests/lib/cloud.h"
 #include "tests/lib/guest.h"
 

@@ -1,13 +1,13 @@
 /* The host's side of the node protocol, by hand. */
 #include "tests/faults/fake_host.h"
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/id.h"
-#include "api/json.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/id.h"
+#include "api/base/mem.h"
+#include "api/json/json.h"
 #include "tests/lib/cloud.h"
 
 static const char boot_id[] = "11111111-2222-4333-8444-555555555555";

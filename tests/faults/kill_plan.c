@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "api/mem.h"
+#include "api/base/mem.h"
 #include "tests/lib/cloud.h"
 
 enum { MAX_OCCURRENCE = 16 };

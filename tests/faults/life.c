@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/http_client.h"
-#include "api/mem.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/mem.h"
+#include "api/http/http_client.h"
 #include "tests/faults/kill_plan.h"
 #include "tests/lib/guest.h"
 

@@ -2,7 +2,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
-#include "api/mem.h"
+#include "api/base/mem.h"
 #include "tests/faults/kill_plan.h"
 #include "tests/faults/life.h"
 #include "tests/faults/starts.h"

@@ -2,8 +2,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/buf.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/mem.h"
 #include "tests/faults/fake_host.h"
 #include "tests/faults/powercut.h"
 #include "tests/faults/promises.h"

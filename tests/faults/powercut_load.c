@@ -7,11 +7,11 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/id.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/id.h"
+#include "api/base/mem.h"
 #include "tests/faults/fake_host.h"
 #include "tests/faults/powercut.h"
 #include "tests/faults/trace.h"

@@ -2,11 +2,11 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/id.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/id.h"
+#include "api/base/mem.h"
 #include "tests/faults/powercut.h"
 
 static const struct {

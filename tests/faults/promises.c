@@ -1,7 +1,7 @@
 /* Reads the marks; powercut.h says what they look like. */
 #include "tests/faults/promises.h"
 
-#include "api/mem.h"
+#include "api/base/mem.h"
 #include "tests/faults/fake_host.h"
 #include "tests/faults/replay.h"
 #include "tests/lib/cloud.h"

@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/err.h"
-#include "api/file.h"
-#include "api/mem.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/mem.h"
 #include "tests/faults/replay_model.h"
 #include "tests/lib/cloud.h"
 

@@ -2,7 +2,7 @@
 #ifndef MINICLOUD_TESTS_REPLAY_MODEL_H
 #define MINICLOUD_TESTS_REPLAY_MODEL_H
 
-#include "api/buf.h"
+#include "api/base/buf.h"
 #include "tests/faults/replay.h"
 
 /* A change of a file's content since its last sync. */

@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/mem.h"
 #include "tests/lib/cloud.h"
 
 /* $1 is the domain's name, $2 the operation; its XML comes in, with the run in our metadata.

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "api/clock.h"
-#include "api/mem.h"
+#include "api/base/clock.h"
+#include "api/base/mem.h"
 #include "tests/lib/cloud.h"
 #include "tests/lib/guest.h"
 

@@ -12,8 +12,8 @@
 
 #include <sqlite3.h>
 
-#include "api/clock.h"
-#include "api/mem.h"
+#include "api/base/clock.h"
+#include "api/base/mem.h"
 #include "api/types.h"
 #include "tests/lib/cloud.h"
 #include "tests/lib/guest.h"

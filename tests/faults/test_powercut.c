@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "api/clock.h"
-#include "api/mem.h"
+#include "api/base/clock.h"
+#include "api/base/mem.h"
 #include "tests/faults/powercut.h"
 #include "tests/faults/replay.h"
 #include "tests/lib/cloud.h"

@@ -12,10 +12,10 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/mem.h"
 #include "tests/faults/replay.h"
 #include "tests/lib/cloud.h"
 #include "tests/lib/guard.h"

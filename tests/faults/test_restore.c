@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include "api/mem.h"
+#include "api/base/mem.h"
 #include "tests/lib/cloud.h"
 #include "tests/lib/guest.h"
 

@@ -6,7 +6,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "api/mem.h"
+#include "api/base/mem.h"
 #include "tests/lib/cloud.h"
 
 void trace_mark(const char *trace, const char *format, ...)

@@ -14,11 +14,11 @@
 
 #include <cmocka.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/http_client.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/mem.h"
+#include "api/http/http_client.h"
 #include "tests/lib/cloud.h"
 
 static const char public_key[] =

@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "api/buf.h"
-#include "api/limits.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/limits.h"
+#include "api/base/mem.h"
 #include "tests/lib/cloud.h"
 
 static int start_controller(void **state)

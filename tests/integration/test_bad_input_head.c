@@ -13,9 +13,9 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/mem.h"
 #include "tests/lib/cloud.h"
 #include "tests/lib/raw_http.h"
 

@@ -11,10 +11,10 @@
 
 #include <cmocka.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/mem.h"
 #include "tests/lib/cloud.h"
 
 enum { PATIENCE_MS = 120 * 1000, OUTPUT_MAX = 8 * 1024 * 1024 };

@@ -12,9 +12,9 @@
 
 #include <sys/resource.h>
 
-#include "api/err.h"
-#include "api/file.h"
-#include "api/mem.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/mem.h"
 #include "tests/lib/cloud.h"
 #include "tests/lib/raw_http.h"
 

@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <time.h>
 
-#include "api/clock.h"
+#include "api/base/clock.h"
 
 enum { PATIENCE_MS = 60000 };
 

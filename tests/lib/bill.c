@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/clock.h"
-#include "api/mem.h"
+#include "api/base/clock.h"
+#include "api/base/mem.h"
 #include "tests/lib/cloud.h"
 
 enum { MEASURED_MS = 60 * 1000, SEALED_MS = 240 * 1000, CELLS = 32 };

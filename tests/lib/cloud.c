@@ -17,12 +17,12 @@
 
 #include <cmocka.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/http_client.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/mem.h"
+#include "api/http/http_client.h"
 #include "tests/lib/guard.h"
 
 enum { READY_MS = 60000, STOP_MS = 60000, MAX_ARGS = 48 };

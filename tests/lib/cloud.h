@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "api/json.h"
+#include "api/json/json.h"
 #include "tests/lib/proc.h"
 
 struct http_client;

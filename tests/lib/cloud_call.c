@@ -7,11 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/http_client.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/mem.h"
+#include "api/http/http_client.h"
 #include "tests/lib/cloud.h"
 
 static struct answer take_answer(struct http_answer *from)

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/mem.h"
 #include "tests/lib/cloud.h"
 #include "tests/lib/sim_agent.h"
 

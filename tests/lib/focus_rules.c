@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/json.h"
-#include "api/mem.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/mem.h"
+#include "api/json/json.h"
 
 enum { WORDS_MAX = 16, RULES_MAX = 256, CELLS_MAX = 128, HOUR = 3600 * 1000 };
 

@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "api/buf.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/mem.h"
 
 enum { SEPARATOR = 0x1f };
 

@@ -8,11 +8,11 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/mem.h"
 #include "tests/lib/cloud.h"
 
 static const unsigned char boot_sector[] = {

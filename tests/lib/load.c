@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/mem.h"
+#include "api/base/mem.h"
 #include "tests/lib/cloud.h"
 
 enum { ANSWER_MAX = 2 << 20, REQUEST_MAX = 8192, SILENCE_MS = 90000, LATENCY_STEPS = 32 };

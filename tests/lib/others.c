@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "api/mem.h"
+#include "api/base/mem.h"
 
 /* `n` counts; 3 is the project of the others. */
 static const char *const others[] = {

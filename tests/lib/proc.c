@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/mem.h"
 #include "tests/lib/guard.h"
 
 enum { REAP_MS = 60000 }; /* a guard only: what was killed ends */

@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "api/mem.h"
+#include "api/base/mem.h"
 
 enum { WAIT_MS = 60000 };
 

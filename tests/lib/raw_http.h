@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "api/buf.h"
+#include "api/base/buf.h"
 
 struct raw {
     int fd;

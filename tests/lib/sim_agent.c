@@ -8,12 +8,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/http_client.h"
-#include "api/json.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/mem.h"
+#include "api/http/http_client.h"
+#include "api/json/json.h"
 
 enum { RETRY_MS = 100 };
 

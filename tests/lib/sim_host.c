@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/clock.h"
-#include "api/mem.h"
+#include "api/base/clock.h"
+#include "api/base/mem.h"
 
 void sim_host_init(struct sim_host *host, const struct sim_delays *delays)
 {

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "api/id.h"
+#include "api/base/id.h"
 #include "api/node_protocol.h"
 
 struct sim_delays {

@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/http_client.h"
-#include "api/json.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/mem.h"
+#include "api/http/http_client.h"
+#include "api/json/json.h"
 #include "tests/lib/sim_internal.h"
 
 static struct observed_instance observed_of(struct sim_guest *guest)

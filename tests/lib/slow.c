@@ -14,8 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "api/clock.h"
-#include "api/mem.h"
+#include "api/base/clock.h"
+#include "api/base/mem.h"
 #include "tests/lib/cloud.h"
 
 enum { ADDRESSES = 20, PIPELINED = 40, TURN_MS = 1000 };

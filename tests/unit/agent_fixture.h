@@ -3,7 +3,7 @@
 #define MINICLOUD_TESTS_AGENT_FIXTURE_H
 
 #include "api/node_protocol.h"
-#include "node-agent/converge.h"
+#include "node-agent/instance/converge.h"
 
 #define INSTANCE "01900000-0000-7000-8000-000000000001"
 #define NETWORK "01900000-0000-7000-8000-0000000000aa"

@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/mem.h"
-#include "node-agent/domain_xml.h"
-#include "node-agent/host.h"
-#include "node-agent/seed.h"
-#include "node-agent/steps.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/mem.h"
+#include "node-agent/host/host.h"
+#include "node-agent/instance/seed.h"
+#include "node-agent/instance/steps.h"
+#include "node-agent/xml/domain_xml.h"
 #include "tests/unit/agent_fixture.h"
 
 enum { MODEL_VOLUMES = 16, MODEL_RUNS = 32 };

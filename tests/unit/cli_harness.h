@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "api/mem.h"
+#include "api/base/mem.h"
 #include "cli/cli.h"
 #include "tests/lib/guard.h"
 

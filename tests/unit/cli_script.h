@@ -8,9 +8,9 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/http_server.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/http/http_server.h"
 
 struct step {
     const char *request; /* "GET /v1/instances?limit=500" */

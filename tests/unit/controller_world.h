@@ -17,16 +17,16 @@
 
 #include <cmocka.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/http_client.h"
-#include "api/log.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/log.h"
+#include "api/base/mem.h"
+#include "api/http/http_client.h"
 #include "controller/app.h"
-#include "controller/db.h"
-#include "controller/writer.h"
+#include "controller/db/db.h"
+#include "controller/tx/writer.h"
 #include "tests/lib/cloud.h"
 #include "tests/lib/sim_agent.h"
 

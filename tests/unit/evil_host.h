@@ -4,7 +4,7 @@
 
 #include <fcntl.h>
 
-#include "controller/meta.h"
+#include "controller/db/meta.h"
 #include "tests/unit/controller_world.h"
 
 /* Two hosts with one instance each: "one" on the good one, "two" on the evil one. */

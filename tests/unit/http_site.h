@@ -16,10 +16,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "api/err.h"
-#include "api/http_server.h"
-#include "api/limits.h"
-#include "api/mem.h"
+#include "api/base/err.h"
+#include "api/base/limits.h"
+#include "api/base/mem.h"
+#include "api/http/http_server.h"
 #include "tests/lib/raw_http.h"
 
 enum { SITE_BODY_LIMIT = 100 * 1000 };

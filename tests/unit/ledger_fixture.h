@@ -15,20 +15,20 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/id.h"
-#include "api/log.h"
-#include "api/mem.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/id.h"
+#include "api/base/log.h"
+#include "api/base/mem.h"
 #include "api/types.h"
-#include "controller/db.h"
-#include "controller/evidence.h"
-#include "controller/ledger_advance.h"
-#include "controller/ledger_seal.h"
-#include "controller/ledger_verify.h"
-#include "controller/store_segment.h"
-#include "controller/watch.h"
-#include "controller/writer.h"
+#include "controller/db/db.h"
+#include "controller/ledger/book/ledger_advance.h"
+#include "controller/ledger/book/ledger_seal.h"
+#include "controller/ledger/book/ledger_verify.h"
+#include "controller/ledger/book/store_segment.h"
+#include "controller/ledger/evidence/evidence.h"
+#include "controller/tx/writer.h"
+#include "controller/wait/watch.h"
 #include "tests/lib/guard.h"
 
 enum { NODES = 4, PROJECTS = 3, FLAVORS = 4, INSTANCES = 100, IMAGES = 4 };

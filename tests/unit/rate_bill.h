@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "api/mem.h"
-#include "controller/rate.h"
+#include "api/base/mem.h"
+#include "controller/ledger/price/rate.h"
 
 enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS, DAY_HOURS = 24 };
 

@@ -11,11 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/mem.h"
-#include "node-agent/console.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/mem.h"
+#include "node-agent/instance/console.h"
 #include "tests/lib/guard.h"
 #include "tests/unit/agent_fixture.h"
 

@@ -15,16 +15,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/failpoint.h"
-#include "api/file.h"
-#include "api/log.h"
-#include "node-agent/ends.h"
-#include "node-agent/evidence.h"
-#include "node-agent/exits.h"
-#include "node-agent/hook.h"
-#include "node-agent/qemu.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/failpoint.h"
+#include "api/base/file.h"
+#include "api/base/log.h"
+#include "node-agent/evidence/ends.h"
+#include "node-agent/evidence/evidence.h"
+#include "node-agent/evidence/exits.h"
+#include "node-agent/evidence/hook.h"
+#include "node-agent/host/qemu.h"
 #include "tests/lib/guard.h"
 #include "tests/unit/agent_model.h"
 

@@ -13,12 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/err.h"
-#include "api/file.h"
-#include "api/mem.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/mem.h"
 #include "api/types.h"
-#include "node-agent/health.h"
-#include "node-agent/kvm.h"
+#include "node-agent/host/health.h"
+#include "node-agent/host/kvm.h"
 #include "tests/lib/guard.h"
 
 static char *dir, *device;

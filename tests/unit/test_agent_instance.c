@@ -10,14 +10,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "api/clock.h"
-#include "api/failpoint.h"
-#include "api/log.h"
+#include "api/base/clock.h"
+#include "api/base/failpoint.h"
+#include "api/base/log.h"
 #include "node-agent/agent.h"
-#include "node-agent/ends.h"
-#include "node-agent/evidence.h"
-#include "node-agent/exits.h"
-#include "node-agent/nat.h"
+#include "node-agent/evidence/ends.h"
+#include "node-agent/evidence/evidence.h"
+#include "node-agent/evidence/exits.h"
+#include "node-agent/host/nat.h"
 #include "tests/lib/bell.h"
 #include "tests/lib/guard.h"
 #include "tests/unit/agent_model.h"

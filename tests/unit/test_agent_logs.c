@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "api/failpoint.h"
-#include "api/file.h"
+#include "api/base/failpoint.h"
+#include "api/base/file.h"
 #include "tests/lib/guard.h"
 #include "tests/unit/agent_model.h"
 

@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/mem.h"
-#include "node-agent/seed.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/mem.h"
+#include "node-agent/instance/seed.h"
 #include "tests/unit/agent_fixture.h"
 
 /* The text of one file of the ISO; NULL when it is not there. */

@@ -15,12 +15,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/log.h"
-#include "api/mem.h"
-#include "node-agent/spool.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/log.h"
+#include "api/base/mem.h"
+#include "node-agent/evidence/spool.h"
 #include "tests/lib/guard.h"
 #include "tests/unit/agent_fixture.h"
 

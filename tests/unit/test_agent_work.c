@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/clock.h"
-#include "api/err.h"
-#include "node-agent/work.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "node-agent/instance/work.h"
 #include "tests/lib/bell.h"
 
 enum { ITEMS = 8, MARKER = ITEMS - 1, PATIENCE_MS = 60000, AN_HOUR_MS = 3600000 };

@@ -10,14 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "api/mem.h"
-#include "node-agent/domain_xml.h"
-#include "node-agent/nat.h"
-#include "node-agent/network_xml.h"
-#include "node-agent/volume_xml.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "api/base/mem.h"
+#include "node-agent/host/nat.h"
+#include "node-agent/xml/domain_xml.h"
+#include "node-agent/xml/network_xml.h"
+#include "node-agent/xml/volume_xml.h"
 #include "tests/unit/agent_fixture.h"
 
 static void read_data(const char *name, struct buf *out)

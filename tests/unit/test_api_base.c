@@ -16,16 +16,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/base64.h"
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/failpoint.h"
-#include "api/id.h"
-#include "api/json.h"
-#include "api/log.h"
-#include "api/mem.h"
-#include "api/utf8.h"
+#include "api/base/base64.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/failpoint.h"
+#include "api/base/id.h"
+#include "api/base/log.h"
+#include "api/base/mem.h"
+#include "api/base/utf8.h"
+#include "api/json/json.h"
 
 /* ---- err ---- */
 

@@ -12,10 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/buf.h"
-#include "api/config.h"
-#include "api/err.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/config.h"
+#include "api/base/err.h"
+#include "api/base/mem.h"
 
 static const char *const levels[] = {"debug", "info", "warn", NULL};
 

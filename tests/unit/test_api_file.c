@@ -17,11 +17,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/failpoint.h"
-#include "api/file.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/failpoint.h"
+#include "api/base/file.h"
+#include "api/base/mem.h"
 
 static char folder[64];
 

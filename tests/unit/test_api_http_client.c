@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "api/http_client.h"
+#include "api/http/http_client.h"
 #include "tests/lib/guard.h"
 
 static struct site site;

@@ -12,12 +12,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/json.h"
-#include "api/limits.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/limits.h"
+#include "api/base/mem.h"
+#include "api/json/json.h"
 #include "tests/unit/json_corpus.h"
 
 /* ---- helpers ---- */

@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/base64.h"
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/limits.h"
-#include "api/mem.h"
-#include "api/validate.h"
+#include "api/base/base64.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/limits.h"
+#include "api/base/mem.h"
+#include "api/json/validate.h"
 
 typedef int check_fn(const char *field, const char *text, struct err *err);
 

@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/json.h"
-#include "api/limits.h"
-#include "api/mem.h"
-#include "api/validate.h"
-#include "api/wire.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/limits.h"
+#include "api/base/mem.h"
+#include "api/json/json.h"
+#include "api/json/validate.h"
+#include "api/json/wire.h"
 
 /* ---- a struct with a field of every kind ---- */
 

@@ -1,13 +1,13 @@
 /* Quantities, money, times and bars: text out of integers and back, at the edges. */
 #include "tests/unit/cli_harness.h"
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/limits.h"
-#include "cli/amount.h"
-#include "cli/chart.h"
-#include "cli/moment.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/limits.h"
+#include "cli/line/amount.h"
+#include "cli/line/moment.h"
+#include "cli/show/chart.h"
 
 /* ---- quantities ---- */
 

@@ -9,9 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/http_server.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/http/http_server.h"
 
 #define OPERATION(state) "{\"id\":\"op1\",\"kind\":\"start\",\"instance\":\"i1\"," state "}"
 #define RUNNING OPERATION("\"state\":\"running\",\"error\":null")

@@ -1,9 +1,9 @@
 /* Command lines: what is understood, what is refused and how the refusal reads. */
 #include "tests/unit/cli_harness.h"
 
-#include "api/clock.h"
-#include "api/err.h"
-#include "cli/args.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "cli/line/args.h"
 
 struct parsed {
     struct args args;

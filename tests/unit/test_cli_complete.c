@@ -1,7 +1,7 @@
 /* Completion: everything it offers comes from the table. */
 #include "tests/unit/cli_harness.h"
 
-#include "cli/command.h"
+#include "cli/line/command.h"
 
 /* Candidates for the last of the words. */
 static struct ran complete(const char *words)

@@ -3,9 +3,9 @@
 
 #include <sys/stat.h>
 
-#include "api/err.h"
-#include "cli/args.h"
-#include "cli/context.h"
+#include "api/base/err.h"
+#include "cli/line/args.h"
+#include "cli/remote/context.h"
 
 static int setup(void **state)
 {

@@ -3,14 +3,14 @@
 
 #include <locale.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/json.h"
-#include "cli/args.h"
-#include "cli/cell.h"
-#include "cli/format.h"
-#include "cli/output.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/json/json.h"
+#include "cli/line/args.h"
+#include "cli/show/cell.h"
+#include "cli/show/format.h"
+#include "cli/show/output.h"
 
 static struct json *parse(const char *text)
 {

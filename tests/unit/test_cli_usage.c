@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "cli/command.h"
+#include "cli/line/command.h"
 
 #define ENVELOPE                                                                         \
     "\"revision\":7,\"currency\":\"EUR\",\"sealed_until\":\"2026-11-02T00:00:00.000Z\"," \

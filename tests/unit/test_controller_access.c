@@ -1,5 +1,5 @@
 /* The one door: whose rows a token finds, by id and by name. */
-#include "controller/request.h"
+#include "controller/request/request.h"
 #include "tests/unit/controller_tenants.h"
 
 struct stage {

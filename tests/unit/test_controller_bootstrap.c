@@ -2,8 +2,8 @@
 #include <ftw.h>
 #include <sys/stat.h>
 
-#include "api/failpoint.h"
-#include "controller/meta.h"
+#include "api/base/failpoint.h"
+#include "controller/db/meta.h"
 #include "tests/unit/controller_tenants.h"
 
 static char *data_path(const struct world *world, const char *name)

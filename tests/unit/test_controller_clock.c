@@ -3,8 +3,8 @@
 
 #include "tests/unit/usage_world.h"
 
-#include "controller/clock_step.h"
-#include "controller/usage_held.h"
+#include "controller/ledger/clock/clock_step.h"
+#include "controller/usage/usage_held.h"
 
 enum { DAY_MS = 24 * 3600 * 1000 };
 

@@ -1,8 +1,8 @@
 /* What several want at once: room to wait in, a file's place, a token that is being revoked. */
 #include <stdatomic.h>
 
-#include "api/limits.h"
-#include "controller/watch.h"
+#include "api/base/limits.h"
+#include "controller/wait/watch.h"
 #include "tests/lib/bell.h"
 #include "tests/lib/raw_http.h"
 #include "tests/unit/controller_world.h"

@@ -2,7 +2,7 @@
  * others have. Counted in steps of SQLite's machine, which are the same on every computer. */
 #include <sqlite3.h>
 
-#include "controller/request.h"
+#include "controller/request/request.h"
 #include "tests/lib/others.h"
 #include "tests/unit/controller_tenants.h"
 

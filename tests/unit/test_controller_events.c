@@ -1,9 +1,9 @@
 /* The revision log over HTTP: pages, long polls, streams, and what is no longer kept. */
 #include <poll.h>
 
-#include "controller/meta.h"
-#include "controller/readers.h"
-#include "controller/watch.h"
+#include "controller/db/meta.h"
+#include "controller/tx/readers.h"
+#include "controller/wait/watch.h"
 #include "tests/lib/raw_http.h"
 #include "tests/unit/controller_tenants.h"
 

@@ -1,10 +1,10 @@
 /* What a controller does when things go wrong around it: hosts that cannot look, copies of
  * the database, twins, clocks that jump. */
-#include "controller/instance.h"
-#include "controller/meta.h"
-#include "controller/operation_rules.h"
-#include "controller/retention.h"
-#include "controller/store_instance.h"
+#include "controller/db/meta.h"
+#include "controller/instance/instance.h"
+#include "controller/instance/operation_rules.h"
+#include "controller/instance/store_instance.h"
+#include "controller/tx/retention.h"
 #include "tests/unit/controller_world.h"
 
 struct stage {

@@ -1,11 +1,11 @@
 /* CSV, FOCUS rows, and the rules that every row of an export must hold. */
 #include "tests/unit/usage_ledger.h"
 
-#include "api/buf.h"
-#include "api/err.h"
-#include "api/file.h"
-#include "controller/csv.h"
-#include "controller/focus.h"
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/file.h"
+#include "controller/usage/csv.h"
+#include "controller/usage/focus.h"
 #include "tests/lib/focus_rules.h"
 
 #define RULES "tests/data/focus-1.2.rules"

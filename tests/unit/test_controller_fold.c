@@ -10,11 +10,11 @@
 
 #include <cmocka.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/mem.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/mem.h"
 #include "api/types.h"
-#include "controller/usage_fold.h"
+#include "controller/ledger/segment/usage_fold.h"
 
 /* ---- facts ---- */
 

@@ -1,7 +1,7 @@
 /* The placement table in memory says at all times what the rows say. */
-#include "controller/hosts.h"
-#include "controller/instance.h"
-#include "controller/store_instance.h"
+#include "controller/instance/instance.h"
+#include "controller/instance/store_instance.h"
+#include "controller/placement/hosts.h"
 #include "tests/unit/controller_world.h"
 
 /* On the writer's thread: the live table beside one that was built from the rows just now. */

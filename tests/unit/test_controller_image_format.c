@@ -8,11 +8,11 @@
 
 #include <cmocka.h>
 
-#include "api/err.h"
-#include "api/id.h"
-#include "api/mem.h"
+#include "api/base/err.h"
+#include "api/base/id.h"
+#include "api/base/mem.h"
 #include "api/types.h"
-#include "controller/image_format.h"
+#include "controller/image/image_format.h"
 
 enum { FILE_BYTES = 1 << 20 };
 

@@ -1,7 +1,7 @@
 /* Seals in a real database: which rows each one writes, that nothing of them can be changed, and
  * that verification finds whatever was changed all the same. Times are minutes from the first
  * moment of 2026-11-10. */
-#include "api/buf.h"
+#include "api/base/buf.h"
 #include "tests/unit/ledger_fixture.h"
 
 struct site {

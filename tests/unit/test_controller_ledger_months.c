@@ -1,7 +1,7 @@
 /* Months in memory say at every seal what the rows say, and learn of what comes later. */
 #include "tests/unit/ledger_fixture.h"
 
-#include "controller/ledger_months.h"
+#include "controller/ledger/book/ledger_months.h"
 
 enum { ROWS = 600, SEALS = 20 };
 /* 2026, UTC. */

@@ -4,11 +4,11 @@
  *
  * SEED chooses the worlds (it is printed), HISTORIES how many lives there are. */
 #include "controller/app.h"
-#include "controller/ledger.h"
-#include "controller/ledger_months.h"
-#include "controller/ledger_views.h"
-#include "controller/vouch.h"
-#include "controller/vouch_set.h"
+#include "controller/ledger/book/ledger.h"
+#include "controller/ledger/book/ledger_months.h"
+#include "controller/ledger/clock/vouch.h"
+#include "controller/ledger/clock/vouch_set.h"
+#include "controller/ledger/evidence/ledger_views.h"
 #include "tests/unit/ledger_life.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -1,10 +1,10 @@
 /* Nodes: joining, reports and their order, boots, restored databases, strangers. */
 #include <stdatomic.h>
 
-#include "api/buf.h"
-#include "api/clock.h"
-#include "api/limits.h"
-#include "controller/meta.h"
+#include "api/base/buf.h"
+#include "api/base/clock.h"
+#include "api/base/limits.h"
+#include "controller/db/meta.h"
 #include "tests/unit/controller_world.h"
 
 struct stage {

@@ -1,5 +1,5 @@
 /* Keys, flavors, projects, tokens and operations as their users see them. */
-#include "api/limits.h"
+#include "api/base/limits.h"
 #include "tests/lib/raw_http.h"
 #include "tests/unit/controller_tenants.h"
 

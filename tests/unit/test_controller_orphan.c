@@ -2,7 +2,7 @@
  * told, and all can be put together again. */
 #include <fcntl.h>
 
-#include "controller/store_image.h"
+#include "controller/image/store_image.h"
 #include "tests/unit/controller_tenants.h"
 
 static void run(char *const argv[])

@@ -8,12 +8,12 @@
 
 #include <cmocka.h>
 
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/json.h"
-#include "api/mem.h"
-#include "controller/numbers.h"
-#include "controller/placement.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/mem.h"
+#include "api/json/json.h"
+#include "controller/placement/numbers.h"
+#include "controller/placement/placement.h"
 
 static const struct sizes need = {.vcpus = 4, .memory_mib = 8192, .disk_gib = 40};
 

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "api/mem.h"
-#include "controller/pool.h"
+#include "api/base/mem.h"
+#include "controller/wait/pool.h"
 #include "tests/lib/bell.h"
 
 enum { OURS = 7, THEIRS = 8, MANY = 64 };

@@ -1,8 +1,8 @@
 /* Prices as rows: who makes, sees and ends them, that the past keeps its prices, and what
  * rating gets to read. */
-#include "api/limits.h"
-#include "controller/price.h"
-#include "controller/vouch.h"
+#include "api/base/limits.h"
+#include "controller/ledger/clock/vouch.h"
+#include "controller/ledger/price/price.h"
 #include "tests/unit/controller_tenants.h"
 
 enum { MINUTE_MS = 60 * 1000 };

@@ -5,11 +5,11 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-#include "api/limits.h"
-#include "controller/descriptors.h"
-#include "controller/flights.h"
-#include "controller/pool.h"
-#include "controller/readers.h"
+#include "api/base/limits.h"
+#include "controller/request/flights.h"
+#include "controller/tx/descriptors.h"
+#include "controller/tx/readers.h"
+#include "controller/wait/pool.h"
 #include "tests/lib/bell.h"
 #include "tests/lib/raw_http.h"
 #include "tests/unit/controller_tenants.h"

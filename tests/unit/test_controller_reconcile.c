@@ -1,5 +1,5 @@
 /* What is due without anyone asking: deadlines, leases, waits. */
-#include "controller/deadlines.h"
+#include "controller/wait/deadlines.h"
 #include "tests/unit/controller_world.h"
 
 static void test_reconcile__an_operation_ends_at_its_deadline_and_the_desire_stays(void **state)

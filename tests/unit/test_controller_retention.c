@@ -3,11 +3,11 @@
 #include <inttypes.h>
 #include <sqlite3.h>
 
-#include "api/failpoint.h"
-#include "controller/meta.h"
-#include "controller/retention.h"
-#include "controller/store_instance.h"
-#include "controller/watch.h"
+#include "api/base/failpoint.h"
+#include "controller/db/meta.h"
+#include "controller/instance/store_instance.h"
+#include "controller/tx/retention.h"
+#include "controller/wait/watch.h"
 #include "tests/lib/guard.h"
 #include "tests/unit/controller_tenants.h"
 #include "tests/unit/usage_world.h"

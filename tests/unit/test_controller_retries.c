@@ -1,7 +1,7 @@
 /* Jobs of the controller's own that cannot be written are tried again until they can. */
 #include <stdatomic.h>
 
-#include "controller/db_internal.h"
+#include "controller/db/db_internal.h"
 #include "tests/lib/bell.h"
 #include "tests/unit/controller_world.h"
 

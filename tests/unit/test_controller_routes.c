@@ -1,6 +1,6 @@
 /* The route table against the API's description, both ways, and against every role. */
-#include "controller/openapi.h"
-#include "controller/request.h"
+#include "controller/request/request.h"
+#include "controller/system/openapi.h"
 #include "tests/unit/controller_tenants.h"
 
 /* ---- the description, read line by line: paths at two blanks, methods at four ---- */

@@ -1,7 +1,7 @@
 /* Shares: each limit at its edge, for each kind of what is held and each kind of holder. */
-#include "api/limits.h"
-#include "controller/request.h"
-#include "controller/shares.h"
+#include "api/base/limits.h"
+#include "controller/event/shares.h"
+#include "controller/request/request.h"
 #include "tests/unit/controller_world.h"
 
 struct edge {

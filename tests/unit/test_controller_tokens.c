@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "controller/request.h"
-#include "controller/tokens_internal.h"
+#include "controller/access/tokens_internal.h"
+#include "controller/request/request.h"
 
 enum { KEYS = 600, TURNS = 20000, LOOKS = 25 };
 

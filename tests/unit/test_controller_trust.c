@@ -2,8 +2,8 @@
  * hands changes nothing of other hosts' guests, and nothing for good. */
 #include <inttypes.h>
 
-#include "api/limits.h"
-#include "controller/evidence.h"
+#include "api/base/limits.h"
+#include "controller/ledger/evidence/evidence.h"
 #include "tests/unit/evil_host.h"
 
 /* ---- histories that were never ---- */

@@ -2,9 +2,9 @@
  * the next. */
 #include <stdatomic.h>
 
-#include "api/limits.h"
-#include "controller/pool.h"
-#include "controller/shares.h"
+#include "api/base/limits.h"
+#include "controller/event/shares.h"
+#include "controller/wait/pool.h"
 #include "tests/lib/bell.h"
 #include "tests/lib/raw_http.h"
 #include "tests/unit/controller_tenants.h"

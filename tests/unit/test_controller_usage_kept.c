@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "controller/usage_kept.h"
-#include "controller/usage_query.h"
+#include "controller/usage/usage_kept.h"
+#include "controller/usage/usage_query.h"
 
 #define HOUR ((int64_t)HOUR_MS)
 

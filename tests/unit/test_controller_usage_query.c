@@ -3,12 +3,12 @@
 
 #include <sched.h>
 
-#include "api/base64.h"
-#include "controller/evidence.h"
-#include "controller/readers.h"
-#include "controller/usage_query.h"
-#include "controller/vouch.h"
-#include "controller/vouch_set.h"
+#include "api/base/base64.h"
+#include "controller/ledger/clock/vouch.h"
+#include "controller/ledger/clock/vouch_set.h"
+#include "controller/ledger/evidence/evidence.h"
+#include "controller/tx/readers.h"
+#include "controller/usage/usage_query.h"
 #include "tests/lib/focus_rules.h"
 
 #define HOUR ((int64_t)HOUR_MS)

@@ -1,8 +1,8 @@
 /* Requests that wait: each has its share, and ends when its client leaves and when its token
  * does, whatever flows meanwhile. */
-#include "api/limits.h"
-#include "controller/shares.h"
-#include "controller/watch.h"
+#include "api/base/limits.h"
+#include "controller/event/shares.h"
+#include "controller/wait/watch.h"
 #include "tests/lib/raw_http.h"
 #include "tests/unit/controller_tenants.h"
 

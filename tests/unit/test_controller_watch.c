@@ -13,10 +13,10 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
-#include "api/clock.h"
-#include "api/limits.h"
-#include "api/mem.h"
-#include "controller/watch.h"
+#include "api/base/clock.h"
+#include "api/base/limits.h"
+#include "api/base/mem.h"
+#include "controller/wait/watch.h"
 
 enum { LONG_MS = 600000 };
 

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "api/mem.h"
-#include "controller/write_queue.h"
+#include "api/base/mem.h"
+#include "controller/tx/write_queue.h"
 
 enum { MS = 1000 * 1000 };
 

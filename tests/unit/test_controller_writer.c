@@ -18,15 +18,15 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include "api/clock.h"
-#include "api/err.h"
-#include "api/failpoint.h"
-#include "api/log.h"
-#include "api/mem.h"
-#include "controller/db.h"
-#include "controller/meta.h"
-#include "controller/watch.h"
-#include "controller/writer.h"
+#include "api/base/clock.h"
+#include "api/base/err.h"
+#include "api/base/failpoint.h"
+#include "api/base/log.h"
+#include "api/base/mem.h"
+#include "controller/db/db.h"
+#include "controller/db/meta.h"
+#include "controller/tx/writer.h"
+#include "controller/wait/watch.h"
 #include "tests/lib/guard.h"
 
 /* Stands for the placement table: counts what it is told. */

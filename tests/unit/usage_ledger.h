@@ -12,9 +12,9 @@
 
 #include <cmocka.h>
 
-#include "api/clock.h"
-#include "api/mem.h"
-#include "controller/usage_sum.h"
+#include "api/base/clock.h"
+#include "api/base/mem.h"
+#include "controller/usage/usage_sum.h"
 
 #define HOUR ((int64_t)HOUR_MS)
 

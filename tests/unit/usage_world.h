@@ -4,10 +4,10 @@
 
 #include "tests/unit/controller_world.h"
 
-#include "controller/evidence.h"
-#include "controller/hosts.h"
-#include "controller/ledger_seal.h"
-#include "controller/vouch.h"
+#include "controller/ledger/book/ledger_seal.h"
+#include "controller/ledger/clock/vouch.h"
+#include "controller/ledger/evidence/evidence.h"
+#include "controller/placement/hosts.h"
 
 struct sealing {
     struct world *world;

@@ -1,0 +1,14 @@
+/* File descriptors: enough for what the limits allow, and some that no connection can take. */
+#ifndef MINICLOUD_CONTROLLER_TX_DESCRIPTORS_H
+#define MINICLOUD_CONTROLLER_TX_DESCRIPTORS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Raises RLIMIT_NOFILE towards what `readers` and the connections need, and says so in the log
+ * where that cannot be. How many connections there may be: LIMIT_CONNECTIONS, or fewer. */
+unsigned descriptors_raise(size_t readers);
+/* Pure: connections with so many descriptors in all; at least one. */
+unsigned descriptors_share(uint64_t limit, size_t readers);
+
+#endif
