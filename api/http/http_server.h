@@ -45,7 +45,7 @@ struct http_settings {
     const char *listen;       /* "127.0.0.1:8080", "[::1]:8080"; NULL: none. Loopback only. */
     const char *unix_path;    /* Unix socket, NULL: none; mode 0666: tokens decide */
     unsigned threads;         /* per listener, 1 by default */
-    unsigned max_connections; /* in all; 0: what RLIMIT_NOFILE allows; see http_server_stats */
+    unsigned max_connections; /* in all; 0: LIMIT_CONNECTIONS; see http_server_stats */
     int64_t max_waiting;      /* bytes of replies not yet taken; 0: LIMIT_WAITING_BYTES */
     int64_t request_ms;       /* 0: LIMIT_REQUEST_SECONDS */
     int64_t upload_idle_ms;   /* 0: LIMIT_UPLOAD_IDLE_SECONDS */

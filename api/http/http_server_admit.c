@@ -1,7 +1,7 @@
 /* How many connections there may be, and which one gives way to another: limits in all, for
- * each peer and for those that have not shown a token. How many in all is told by the program,
- * which knows what else needs descriptors, or counted from RLIMIT_NOFILE. Knows nothing of what
- * a token is. */
+ * each peer and for those that have not shown a token. None of them exceeds what RLIMIT_NOFILE
+ * allows, so that connections never take the descriptors that the rest of the program lives on.
+ * Knows nothing of what a token is. */
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,20 +14,21 @@
 /* ---- limits ---- */
 
 /* Each connection may come to hold a file beside its socket (a download, an upload). */
-static unsigned fitting(void)
+static unsigned fitting(unsigned wanted)
 {
     struct rlimit files = {.rlim_cur = 1024};
     getrlimit(RLIMIT_NOFILE, &files);
     if (files.rlim_cur <= LIMIT_RESERVED_FILES)
         return 16;
     rlim_t room = (files.rlim_cur - LIMIT_RESERVED_FILES) / 2;
-    return room < LIMIT_CONNECTIONS ? (unsigned)room : LIMIT_CONNECTIONS;
+    return room < wanted ? (unsigned)room : wanted;
 }
 
 void http_limits_set(struct http_server *server, const struct http_settings *settings)
 {
     struct http_stats *counts = &server->counts;
-    counts->limit = settings->max_connections ? settings->max_connections : fitting();
+    counts->limit =
+        fitting(settings->max_connections ? settings->max_connections : LIMIT_CONNECTIONS);
     /* A quarter is left to all others, whoever comes in numbers. */
     counts->peer_limit = counts->limit - counts->limit / 4;
     counts->owner_limit = counts->limit / 8;
