@@ -53,7 +53,7 @@ static void test_contention__an_upload_never_takes_the_place_of_a_file_that_is_t
     struct answer auto_answer_json image = world_call(world, 200, "GET", "/v1/images/tiny", NULL);
     autofree char *kept = xasprintf("%s/%s", content, answer_str(&image, "id"));
     /* As for one who read the row just before the first upload was committed. */
-    world_number(world, "UPDATE image SET state = 0, expected_sha256 = NULL");
+    world_number(world, "UPDATE image SET state = 0, sha256 = NULL");
     autofree char *other = xcalloc(1, 1 << 20);
     other[0] = 'x';
     assert_int_equal(file_write("test", file, other, 1 << 20, 0600, &err), 0);
