@@ -172,6 +172,7 @@ static void assert_image_can_be_taken_back(struct cloud *cloud, const struct gap
     assert_int_equal(access(gap->image_cache, F_OK), 0);
     struct answer auto_answer_json taken = cloud_call(cloud, "POST", path, "{}");
     assert_int_equal(taken.status, 201);
+    delete (cloud, "fresh"); /* the host is full */
     cloud_done(cloud, "POST", "/v1/instances",
                "{\"name\":\"brief\",\"image\":\"newer\",\"vcpus\":1,\"memory_mib\":128,"
                "\"disk_gib\":1}");
