@@ -15,10 +15,11 @@
 #include "controller/db/db.h"
 #include "controller/db/meta.h"
 #include "controller/instance/instance_mend.h"
+#include "controller/network/network.h"
 #include "controller/noun/store_noun.h"
-#include "controller/parts.h"
 #include "controller/tx/data_dir.h"
 #include "controller/tx/marks.h"
+#include "controller/tx/readers.h"
 #include "controller/tx/writer.h"
 
 static const struct flavor flavors[] = {

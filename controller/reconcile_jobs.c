@@ -5,7 +5,6 @@
 #include "api/base/err.h"
 #include "api/base/log.h"
 #include "api/base/mem.h"
-#include "controller/app.h"
 #include "controller/due/reconcile_internal.h"
 #include "controller/instance/instance.h"
 #include "controller/instance/operation_rules.h"
@@ -15,8 +14,10 @@
 #include "controller/ledger/clock/vouch.h"
 #include "controller/node/node.h"
 #include "controller/operation/operation.h"
+#include "controller/tx/readers.h"
 #include "controller/tx/writer.h"
 #include "controller/usage/usage_kept.h"
+#include "controller/world.h"
 
 typedef void retry(struct reconcile *reconcile, int64_t key);
 

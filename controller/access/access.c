@@ -8,7 +8,6 @@
 #include "api/base/id.h"
 #include "controller/db/db.h"
 #include "controller/noun/store_noun.h"
-#include "controller/request/request.h"
 
 struct found {
     int64_t key, project_key;

@@ -7,21 +7,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct caller;
+#include "api/types.h"
+#include "controller/noun/kind.h"
+
 struct db;
 struct err;
 
-enum access_kind {
-    ACCESS_INSTANCE,
-    ACCESS_IMAGE,
-    ACCESS_FLAVOR,
-    ACCESS_KEY,
-    ACCESS_NODE,
-    ACCESS_PROJECT,
-    ACCESS_TOKEN,
-    ACCESS_OPERATION,
-    ACCESS_NETWORK,
-    ACCESS_PRICE, /* public: without a project */
+/* Who asks. project_key 0: an operator (sees all); node_key: an agent (sees its node's). */
+struct caller {
+    int64_t token_key;
+    int64_t project_key;
+    int64_t node_key;
+    enum role role;
+    char actor[96];
 };
 
 enum access_verb {

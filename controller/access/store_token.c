@@ -2,10 +2,10 @@
 #include "api/base/err.h"
 #include "api/base/mem.h"
 #include "api/json/json.h"
+#include "controller/access/access.h"
 #include "controller/access/tokens_internal.h"
 #include "controller/db/db.h"
 #include "controller/noun/store_noun.h"
-#include "controller/request/request.h"
 #include "controller/tx/writer.h"
 
 static void fill_actor(struct token_entry *entry, const char *name)

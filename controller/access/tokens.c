@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "api/base/mem.h"
+#include "controller/access/access.h"
 #include "controller/access/tokens_internal.h"
-#include "controller/request/request.h"
 
 enum table { BY_HASH, BY_KEY, TABLES };
 

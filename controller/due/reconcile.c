@@ -9,12 +9,13 @@
 #include "api/base/err.h"
 #include "api/base/log.h"
 #include "api/base/mem.h"
-#include "controller/app.h"
 #include "controller/due/reconcile_internal.h"
 #include "controller/image/image.h"
 #include "controller/instance/operation_rules.h"
 #include "controller/placement/store_node.h"
+#include "controller/tx/readers.h"
 #include "controller/tx/writer.h"
+#include "controller/world.h"
 
 /* With the lock held: the thread must not sleep past this. */
 static void not_later(struct reconcile *reconcile, int64_t due_ms)

@@ -6,7 +6,9 @@
 
 #include <stdint.h>
 
-#include "controller/parts.h"
+struct app;
+struct err;
+struct reconcile;
 
 struct tx;
 
@@ -20,5 +22,12 @@ void reconcile_node_removed(struct reconcile *reconcile, int64_t node_key);
 void reconcile_files(struct reconcile *reconcile);
 /* The same, after a while: it failed. */
 void reconcile_files_again(struct reconcile *reconcile);
+
+/* Deadlines, leases, lost hosts. Started when writer and pool run; stopped before them. */
+int reconcile_start(struct app *app, struct reconcile **ret_reconcile, struct err *err);
+/* Ends the thread and its jobs; free comes when the writer has ended, whose jobs still tell it
+ * of operations and reports. */
+void reconcile_stop(struct reconcile *reconcile);
+void reconcile_free(struct reconcile *reconcile);
 
 #endif

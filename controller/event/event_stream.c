@@ -8,11 +8,12 @@
 
 #include "api/base/mem.h"
 #include "controller/access/tokens.h"
-#include "controller/app.h"
 #include "controller/db/db.h"
 #include "controller/event/feed.h"
 #include "controller/request/request.h"
+#include "controller/tx/readers.h"
 #include "controller/wait/watch.h"
+#include "controller/world.h"
 
 enum { KEEP_ALIVE_MS = 15000, STREAM_PAGE = 500 };
 

@@ -3,12 +3,13 @@
 
 #include "api/base/clock.h"
 #include "api/base/mem.h"
-#include "controller/app.h"
 #include "controller/db/db.h"
 #include "controller/db/meta.h"
 #include "controller/event/event_stream.h"
 #include "controller/event/feed.h"
 #include "controller/request/handlers.h"
+#include "controller/tx/readers.h"
+#include "controller/world.h"
 
 /* A gap this wide is read on the pool. */
 enum { INLINE_REVISIONS = 2000 };

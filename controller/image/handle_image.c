@@ -9,7 +9,6 @@
 #include "api/base/mem.h"
 #include "api/json/validate.h"
 #include "api/json/wire_table.h"
-#include "controller/app.h"
 #include "controller/due/reconcile.h"
 #include "controller/image/image.h"
 #include "controller/image/image_files.h"
@@ -17,7 +16,9 @@
 #include "controller/image/store_image.h"
 #include "controller/noun/selector.h"
 #include "controller/request/handlers.h"
+#include "controller/tx/readers.h"
 #include "controller/tx/writer.h"
+#include "controller/world.h"
 
 static const char *const only_project[] = {"project", NULL};
 

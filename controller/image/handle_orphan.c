@@ -14,7 +14,6 @@
 #include "api/json/wire.h"
 #include "api/json/wire_table.h"
 #include "controller/access/tokens.h"
-#include "controller/app.h"
 #include "controller/image/image.h"
 #include "controller/image/image_files.h"
 #include "controller/image/image_format.h"
@@ -22,8 +21,10 @@
 #include "controller/image/store_image.h"
 #include "controller/request/handlers.h"
 #include "controller/request/idempotency.h"
+#include "controller/tx/readers.h"
 #include "controller/tx/writer.h"
 #include "controller/wait/pool.h"
+#include "controller/world.h"
 
 /* ---- list ---- */
 

@@ -12,14 +12,15 @@
 #include "api/base/id.h"
 #include "api/base/log.h"
 #include "api/base/mem.h"
-#include "controller/app.h"
 #include "controller/due/reconcile.h"
 #include "controller/image/image.h"
 #include "controller/image/image_note.h"
 #include "controller/image/store_image.h"
 #include "controller/ledger/evidence/evidence.h"
+#include "controller/tx/readers.h"
 #include "controller/tx/writer.h"
 #include "controller/wait/pool.h"
+#include "controller/world.h"
 
 char *image_path(const struct app *app, const char *id)
 {

@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 #include "api/base/id.h"
-#include "controller/parts.h"
+struct app;
+struct err;
 
 struct db;
 struct image;
@@ -46,5 +47,8 @@ int orphan_find(const struct app *app, struct db *db, const char *file, struct i
 /* All, sorted by name. Their number and bytes are kept in the app. */
 typedef void orphan_each(void *ctx, const struct orphan *orphan);
 int orphans_list(struct app *app, struct db *db, orphan_each *each, void *ctx, struct err *err);
+
+/* At start, before requests: removes what a half upload left behind. */
+int image_start(struct app *app, struct err *err);
 
 #endif

@@ -10,8 +10,8 @@
 #include "api/base/mem.h"
 #include "api/json/json.h"
 #include "api/types.h"
-#include "controller/app.h"
 #include "controller/image/image.h"
+#include "controller/world.h"
 
 enum { NOTE_BYTES = 8192 }; /* a few names and a sum */
 

@@ -12,10 +12,10 @@
 #include "api/base/id.h"
 #include "api/base/mem.h"
 #include "api/base/utf8.h"
-#include "controller/app.h"
 #include "controller/image/image.h"
 #include "controller/image/image_files.h"
 #include "controller/image/store_image.h"
+#include "controller/world.h"
 
 static const char note_end[] = ".json";
 

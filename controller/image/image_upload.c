@@ -16,7 +16,6 @@
 #include "api/base/log.h"
 #include "api/base/mem.h"
 #include "controller/access/tokens.h"
-#include "controller/app.h"
 #include "controller/image/image.h"
 #include "controller/image/image_files.h"
 #include "controller/image/image_format.h"
@@ -24,8 +23,10 @@
 #include "controller/image/store_image.h"
 #include "controller/request/idempotency.h"
 #include "controller/request/request.h"
+#include "controller/tx/readers.h"
 #include "controller/tx/writer.h"
 #include "controller/wait/pool.h"
+#include "controller/world.h"
 
 enum {
     UPLOAD_BUFFER = UPLOAD_BUFFERS_BYTES / 2,

@@ -11,9 +11,9 @@
 #include "api/base/limits.h"
 #include "api/base/mem.h"
 #include "controller/access/tokens.h"
-#include "controller/app.h"
 #include "controller/request/request.h"
 #include "controller/wait/watch.h"
+#include "controller/world.h"
 
 /* A page that told of a request may have been lost with its connection. */
 enum { TELL_AGAIN_MS = 3000 };

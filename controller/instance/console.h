@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "controller/parts.h"
+struct app;
+struct console;
 
 struct json_writer;
 struct request;
@@ -25,5 +26,11 @@ bool console_waiting(struct console *console, int64_t node_key);
 /* The agent's answer. false: nobody waits for it (any more). */
 bool console_answer(struct console *console, int64_t node_key, const char *id, const char *data,
                     size_t len);
+
+/* Console requests that wait for an agent. After stop none is taken, and the end of the watch
+ * answers those that wait; free comes after the HTTP server has ended. */
+struct console *console_new(struct app *app);
+void console_stop(struct console *console);
+void console_free(struct console *console);
 
 #endif

@@ -1,7 +1,6 @@
 /* POST /v1/instances/{instance}/start, stop, reboot, resize, rebuild. */
 #include "api/base/limits.h"
 #include "api/json/wire_table.h"
-#include "controller/app.h"
 #include "controller/due/reconcile.h"
 #include "controller/image/image.h"
 #include "controller/image/store_image.h"
@@ -9,6 +8,7 @@
 #include "controller/noun/store_noun.h"
 #include "controller/request/handlers.h"
 #include "controller/tx/writer.h"
+#include "controller/world.h"
 
 /* ---- start ---- */
 

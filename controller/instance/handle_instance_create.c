@@ -7,13 +7,13 @@
 #include "api/base/mem.h"
 #include "api/json/validate.h"
 #include "api/json/wire_table.h"
-#include "controller/app.h"
 #include "controller/due/reconcile.h"
 #include "controller/image/image.h"
 #include "controller/instance/handle_instance.h"
 #include "controller/noun/store_noun.h"
 #include "controller/request/handlers.h"
 #include "controller/tx/writer.h"
+#include "controller/world.h"
 
 enum { ENCODING_TEXT, ENCODING_BASE64 };
 static const char *const encoding_names[] = {"text", "base64", NULL};

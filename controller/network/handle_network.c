@@ -1,7 +1,8 @@
 /* /v1/networks. */
-#include "controller/app.h"
 #include "controller/network/store_network.h"
 #include "controller/request/handlers.h"
+#include "controller/tx/readers.h"
+#include "controller/world.h"
 
 static const char *const only_project[] = {"project", NULL};
 static const char *const list_params[] = {"limit", "cursor", "project", NULL};

@@ -11,7 +11,6 @@
 #include "api/json/json.h"
 #include "controller/db/db.h"
 #include "controller/network/store_network.h"
-#include "controller/parts.h"
 #include "controller/placement/hosts.h"
 
 int64_t address_number(const char *text)

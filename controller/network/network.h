@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct err;
+struct tx;
 struct json_writer;
 
 enum { ADDRESS_TEXT_MAX = 16, MAC_TEXT_MAX = 18 };
@@ -32,5 +33,8 @@ int network_range(const char *cidr, const char *gateway, int64_t *ret_first, int
 void network_mac(const char *network_id, int64_t address, char text[MAC_TEXT_MAX]);
 
 void network_put(struct json_writer *w, const char *key, const struct network *network);
+
+/* At first start, in the transaction that makes the default project. */
+int network_create_default(struct tx *tx, int64_t project_key, const char *cidr, struct err *err);
 
 #endif

@@ -5,7 +5,6 @@
 #include "api/base/clock.h"
 #include "api/base/mem.h"
 #include "api/node_protocol.h"
-#include "controller/app.h"
 #include "controller/due/reconcile.h"
 #include "controller/instance/console.h"
 #include "controller/ledger/clock/vouch.h"
@@ -17,6 +16,7 @@
 #include "controller/tx/writer.h"
 #include "controller/wait/pool.h"
 #include "controller/wait/watch.h"
+#include "controller/world.h"
 
 /* ---- observed ---- */
 

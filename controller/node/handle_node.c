@@ -7,14 +7,15 @@
 #include "api/json/wire_table.h"
 #include "api/node_protocol.h"
 #include "controller/access/tokens.h"
-#include "controller/app.h"
 #include "controller/db/db.h"
 #include "controller/due/reconcile.h"
 #include "controller/ledger/clock/vouch.h"
 #include "controller/node/node.h"
 #include "controller/placement/store_node.h"
 #include "controller/request/handlers.h"
+#include "controller/tx/readers.h"
 #include "controller/tx/writer.h"
+#include "controller/world.h"
 
 static const char *const no_params[] = {NULL};
 

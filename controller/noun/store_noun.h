@@ -8,8 +8,8 @@
 
 #include "api/base/id.h"
 #include "api/base/limits.h"
-#include "controller/access/access.h"
 #include "controller/db/store.h"
+#include "controller/noun/kind.h"
 
 struct db;
 struct err;

@@ -1,10 +1,11 @@
 /* /v1/operations: what a person waits on. */
 #include "api/base/clock.h"
 #include "api/base/mem.h"
-#include "controller/app.h"
 #include "controller/db/db.h"
 #include "controller/operation/operation.h"
 #include "controller/request/handlers.h"
+#include "controller/tx/readers.h"
+#include "controller/world.h"
 
 static const char *const list_params[] = {"limit", "cursor",  "instance", "state",
                                           "kind",  "project", NULL};

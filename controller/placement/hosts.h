@@ -11,9 +11,9 @@
 
 #include "api/base/id.h"
 #include "api/base/limits.h"
-#include "controller/parts.h"
 #include "controller/placement/numbers.h"
 #include "controller/placement/placement.h"
+#include "controller/tx/writer.h"
 
 enum { HOST_WORD_MAX = 64, UID_FIRST = 200000, UID_LAST = UID_FIRST + NUMBERS_MAX - 1 };
 
@@ -84,5 +84,10 @@ void hosts_address_set(struct hosts *hosts, int64_t network_key, int64_t number,
 /* For hosts_load() (store_hosts.c): forget all. */
 void hosts_reset(struct hosts *hosts);
 int hosts_load(struct hosts *hosts, struct db *db, struct err *err);
+
+/* The placement table; writer.c calls the hooks. */
+struct hosts *hosts_new(void);
+void hosts_free(struct hosts *hosts);
+extern const struct hosts_hooks hosts_hooks;
 
 #endif

@@ -7,10 +7,10 @@
 #include "api/base/mem.h"
 #include "api/json/wire.h"
 #include "controller/access/tokens.h"
-#include "controller/app.h"
 #include "controller/request/metrics.h"
 #include "controller/request/request.h"
 #include "controller/tx/readers.h"
+#include "controller/world.h"
 
 /* Who shares the limit on connections: a project's tokens, a node's; operators have none. */
 static uint64_t share_of(const struct caller *caller)

@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "api/base/mem.h"
-#include "controller/app.h"
 #include "controller/request/request.h"
 #include "controller/tx/readers.h"
 #include "controller/wait/pool.h"
+#include "controller/world.h"
 
 struct flight {
     struct flight *next;

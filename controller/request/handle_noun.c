@@ -2,9 +2,10 @@
 #include "controller/request/handle_noun.h"
 
 #include "api/base/mem.h"
-#include "controller/app.h"
 #include "controller/db/db.h"
+#include "controller/tx/readers.h"
 #include "controller/tx/writer.h"
+#include "controller/world.h"
 
 /* The revision is read before the rows: who watches from it may hear something twice, and
  * misses nothing. */

@@ -7,8 +7,9 @@
 #include "api/base/mem.h"
 #include "api/json/wire.h"
 #include "controller/access/tokens.h"
-#include "controller/app.h"
 #include "controller/request/flights.h"
+#include "controller/tx/readers.h"
+#include "controller/world.h"
 
 struct db *request_reader(struct request *r)
 {

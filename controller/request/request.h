@@ -37,15 +37,6 @@ typedef int request_run(struct tx *tx, struct request *r, struct err *err);
 /* On a pool thread with a reader: fill the same. */
 typedef int request_read(struct db *db, struct request *r, struct err *err);
 
-/* Who asks. project_key 0: an operator (sees all); node_key: an agent (sees its node's). */
-struct caller {
-    int64_t token_key;
-    int64_t project_key;
-    int64_t node_key;
-    enum role role;
-    char actor[96];
-};
-
 struct request {
     struct app *app;
     struct http_request *http;

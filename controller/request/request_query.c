@@ -5,9 +5,9 @@
 #include "api/base/base64.h"
 #include "api/base/limits.h"
 #include "api/base/mem.h"
-#include "controller/app.h"
 #include "controller/request/request.h"
 #include "controller/wait/watch.h"
+#include "controller/world.h"
 
 /* Digits only, no sign, no blanks. *ret_end: where they end. */
 static int parse_number(const char *text, int64_t *ret_value, const char **ret_end)

@@ -2,12 +2,12 @@
  * the change itself in one transaction, the connection asleep until it is committed. */
 #include "api/base/mem.h"
 #include "controller/access/tokens.h"
-#include "controller/app.h"
 #include "controller/request/idempotency.h"
 #include "controller/request/request.h"
 #include "controller/tx/readers.h"
 #include "controller/tx/writer.h"
 #include "controller/wait/pool.h"
+#include "controller/world.h"
 
 static int write_run(struct tx *tx, void *ctx, struct err *err)
 {

@@ -1,5 +1,4 @@
 /* /metrics: Prometheus text. States are counted from rows when somebody asks. */
-#include "controller/app.h"
 #include "controller/event/shares.h"
 #include "controller/ledger/book/ledger.h"
 #include "controller/request/flights.h"
@@ -10,6 +9,7 @@
 #include "controller/usage/usage_held.h"
 #include "controller/wait/pool.h"
 #include "controller/wait/watch.h"
+#include "controller/world.h"
 
 /* How far the ledger is, and whether somebody is waited for: what an operator sets alarms on. */
 static int print_usage(struct db *db, struct request *r, struct err *err)

@@ -9,12 +9,12 @@
 #include "api/base/mem.h"
 #include "api/json/validate.h"
 #include "api/json/wire_table.h"
-#include "controller/app.h"
 #include "controller/node/node.h"
 #include "controller/request/handlers.h"
 #include "controller/system/openapi.h"
 #include "controller/tx/writer.h"
 #include "controller/wait/watch.h"
+#include "controller/world.h"
 
 static const char *const no_params[] = {NULL};
 

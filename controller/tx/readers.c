@@ -22,11 +22,11 @@
 #include "api/base/limits.h"
 #include "api/base/log.h"
 #include "api/base/mem.h"
-#include "controller/app.h"
 #include "controller/db/db.h"
 #include "controller/tx/writer.h"
 #include "controller/wait/pool.h"
 #include "controller/wait/watch.h"
+#include "controller/world.h"
 
 struct reader {
     struct reader *next;

@@ -40,4 +40,12 @@ void readers_set_steps(struct readers *readers, uint64_t steps);
 void readers_close(struct readers *readers);
 void readers_free(struct readers *readers);
 
+/* This thread's reader connection: one of those that were opened at the start. */
+struct db *app_reader(struct app *app);
+/* The revision that everything read from now on shows at least: to be taken before reading,
+ * given to clients to watch from, and waited behind. Within a snapshot (readers.h) that of
+ * the snapshot: watch_revision() may be past what it shows, and who watches from there
+ * would miss something. */
+int64_t app_revision(struct app *app);
+
 #endif

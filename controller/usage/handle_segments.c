@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "api/base/err.h"
-#include "controller/app.h"
 #include "controller/ledger/book/ledger.h"
 #include "controller/ledger/segment/segment.h"
 #include "controller/ledger/segment/usage_fold.h"
@@ -14,6 +13,7 @@
 #include "controller/request/handlers.h"
 #include "controller/usage/usage_names.h"
 #include "controller/usage/usage_query.h"
+#include "controller/world.h"
 
 static const char *const params[] = {"project", "start", "end", "limit", "cursor", NULL};
 

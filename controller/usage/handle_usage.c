@@ -4,16 +4,17 @@
 #include "api/base/clock.h"
 #include "api/base/id.h"
 #include "api/base/mem.h"
-#include "controller/app.h"
 #include "controller/ledger/book/store_segment.h"
 #include "controller/ledger/price/price.h"
 #include "controller/request/handlers.h"
+#include "controller/tx/readers.h"
 #include "controller/usage/csv.h"
 #include "controller/usage/usage_file.h"
 #include "controller/usage/usage_held.h"
 #include "controller/usage/usage_json.h"
 #include "controller/usage/usage_names.h"
 #include "controller/usage/usage_query.h"
+#include "controller/world.h"
 
 static const char *const params[] = {"start",   "end",   "granularity", "group_by", "meter",
                                      "project", "limit", "cursor",      "format",   NULL};

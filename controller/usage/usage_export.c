@@ -4,7 +4,6 @@
 
 #include "api/base/clock.h"
 #include "api/base/mem.h"
-#include "controller/app.h"
 #include "controller/ledger/price/price.h"
 #include "controller/request/handlers.h"
 #include "controller/usage/csv.h"
@@ -12,6 +11,7 @@
 #include "controller/usage/usage_file.h"
 #include "controller/usage/usage_names.h"
 #include "controller/usage/usage_query.h"
+#include "controller/world.h"
 
 enum export_format { EXPORT_CSV, EXPORT_JSONL, EXPORT_FOCUS };
 static const char *const export_names[] = {"csv", "jsonl", "focus", NULL};

@@ -9,11 +9,11 @@
 #include "api/base/err.h"
 #include "api/base/failpoint.h"
 #include "api/base/mem.h"
-#include "controller/app.h"
 #include "controller/request/flights.h"
 #include "controller/request/request.h"
 #include "controller/tx/readers.h"
 #include "controller/wait/pool.h"
+#include "controller/world.h"
 
 enum { FLUSH_BYTES = 256 * 1024, FILE_MIB_MAX = 2048, FREE_MIB_MIN = 512 };
 

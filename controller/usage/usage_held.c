@@ -4,13 +4,13 @@
 #include <stdlib.h>
 
 #include "controller/access/access.h"
-#include "controller/app.h"
 #include "controller/ledger/book/ledger.h"
 #include "controller/ledger/clock/clock_step.h"
 #include "controller/ledger/evidence/evidence.h"
 #include "controller/ledger/evidence/ledger_views.h"
 #include "controller/request/request.h"
 #include "controller/usage/usage_names.h"
+#include "controller/world.h"
 
 static int read_held(struct request *r, struct db *db, const struct ledger_moment *moment,
                      struct clock_held *ret_held, struct err *err)

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 
 #include "api/base/mem.h"
-#include "controller/app.h"
 #include "controller/ledger/price/price.h"
 #include "controller/request/handlers.h"
 #include "controller/usage/usage_names.h"
 #include "controller/usage/usage_query.h"
+#include "controller/world.h"
 
 enum { SO_FAR, NEXT_HOUR, WHOLE_MONTH, SUMS };
 

@@ -7,7 +7,6 @@
 #include "api/base/err.h"
 #include "api/base/mem.h"
 #include "api/json/validate.h"
-#include "controller/app.h"
 #include "controller/db/db.h"
 #include "controller/ledger/book/store_segment.h"
 #include "controller/ledger/clock/vouch.h"
@@ -16,6 +15,7 @@
 #include "controller/tx/readers.h"
 #include "controller/usage/usage_kept.h"
 #include "controller/usage/usage_names.h"
+#include "controller/world.h"
 
 enum {
     YEARS_MAX = 20,                /* of one question */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 
 #include "controller/db/meta.h"
+#include "controller/tx/readers.h"
 #include "tests/unit/controller_world.h"
 
 /* Two hosts with one instance each: "one" on the good one, "two" on the evil one. */

@@ -1,5 +1,6 @@
 /* The one door: whose rows a token finds, by id and by name. */
 #include "controller/request/request.h"
+#include "controller/tx/readers.h"
 #include "tests/unit/controller_tenants.h"
 
 struct stage {

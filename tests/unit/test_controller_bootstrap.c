@@ -4,6 +4,7 @@
 
 #include "api/base/failpoint.h"
 #include "controller/db/meta.h"
+#include "controller/tx/readers.h"
 #include "tests/unit/controller_tenants.h"
 
 static char *data_path(const struct world *world, const char *name)

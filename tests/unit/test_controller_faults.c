@@ -4,6 +4,7 @@
 #include "controller/instance/instance.h"
 #include "controller/instance/operation_rules.h"
 #include "controller/instance/store_instance.h"
+#include "controller/tx/readers.h"
 #include "controller/tx/retention.h"
 #include "tests/unit/controller_world.h"
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 
+#include "controller/tx/readers.h"
 #include "tests/lib/raw_http.h"
 #include "tests/unit/controller_tenants.h"
 

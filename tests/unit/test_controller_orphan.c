@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "controller/image/store_image.h"
+#include "controller/tx/readers.h"
 #include "tests/unit/controller_tenants.h"
 
 static void run(char *const argv[])

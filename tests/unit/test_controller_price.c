@@ -3,6 +3,7 @@
 #include "api/base/limits.h"
 #include "controller/ledger/clock/vouch.h"
 #include "controller/ledger/price/price.h"
+#include "controller/tx/readers.h"
 #include "tests/unit/controller_tenants.h"
 
 enum { MINUTE_MS = 60 * 1000 };

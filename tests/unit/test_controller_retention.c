@@ -6,6 +6,7 @@
 #include "api/base/failpoint.h"
 #include "controller/db/meta.h"
 #include "controller/instance/store_instance.h"
+#include "controller/tx/readers.h"
 #include "controller/tx/retention.h"
 #include "controller/wait/watch.h"
 #include "tests/lib/guard.h"

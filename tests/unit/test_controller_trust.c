@@ -4,6 +4,7 @@
 
 #include "api/base/limits.h"
 #include "controller/ledger/evidence/evidence.h"
+#include "controller/tx/readers.h"
 #include "tests/unit/evil_host.h"
 
 /* ---- histories that were never ---- */

@@ -7,12 +7,12 @@
 #include "api/json/validate.h"
 #include "api/json/wire_table.h"
 #include "controller/access/access.h"
-#include "controller/app.h"
 #include "controller/ledger/book/ledger_verify.h"
 #include "controller/ledger/clock/clock_confirm.h"
 #include "controller/placement/hosts.h"
 #include "controller/request/handlers.h"
 #include "controller/tx/writer.h"
+#include "controller/world.h"
 
 static const char *const no_params[] = {NULL};
 

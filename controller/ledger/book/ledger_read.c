@@ -6,7 +6,6 @@
 #include "api/base/clock.h"
 #include "api/base/err.h"
 #include "api/base/mem.h"
-#include "controller/app.h"
 #include "controller/db/db.h"
 #include "controller/ledger/book/ledger.h"
 #include "controller/ledger/book/ledger_advance.h"
@@ -17,6 +16,7 @@
 #include "controller/ledger/clock/vouch_set.h"
 #include "controller/ledger/evidence/ledger_views.h"
 #include "controller/tx/readers.h"
+#include "controller/world.h"
 
 /* ---- the present moment ---- */
 

@@ -1,16 +1,17 @@
 /* What the bill needs when the controller starts: our own line of time, and evidence that our
  * machine still has the images after it booted anew. And when it stops: until when each host
  * vouched, which is otherwise written down once a minute. */
+#include "controller/ledger/book/usage_life.h"
 #include "api/base/clock.h"
 #include "api/base/err.h"
 #include "api/base/log.h"
 #include "api/types.h"
-#include "controller/app.h"
 #include "controller/db/db.h"
 #include "controller/ledger/clock/vouch.h"
 #include "controller/ledger/evidence/evidence.h"
-#include "controller/parts.h"
 #include "controller/placement/hosts.h"
+#include "controller/tx/readers.h"
+#include "controller/world.h"
 
 /* Files that are not there any more: whatever the last word was, it ended. */
 static int note_missing(struct tx *tx, struct err *err)

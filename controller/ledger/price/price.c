@@ -8,9 +8,10 @@
 #include "api/base/err.h"
 #include "api/base/limits.h"
 #include "api/base/mem.h"
-#include "controller/app.h"
 #include "controller/db/meta.h"
+#include "controller/tx/readers.h"
 #include "controller/tx/writer.h"
+#include "controller/world.h"
 
 const char *price_currency(const struct app *app)
 {
