@@ -92,7 +92,11 @@ enum {
     LIMIT_OPERATORS_CONSOLES = 64,
     LIMIT_NODE_POLLS = 4,       /* one is asked; others are left behind by an agent's restarts */
     LIMIT_NODE_WATCHERS = 2048, /* agents that wait: a poll of each node, and some to spare */
-    LIMIT_TOKEN_UPLOADS = 4,    /* each has UPLOAD_BUFFERS_BYTES, and the disk is one */
+    LIMIT_NODE_REPORTS = 16, /* and console logs: one report is made at a time, the rest is spare */
+    LIMIT_NODES_REPORTS = 2048,
+    LIMIT_NODE_BULK = 2,     /* reports longer than LIMIT_BODY_BYTES */
+    LIMIT_NODES_BULK = 64,   /* with LIMIT_AGENT_BODY_BYTES: half a GiB, while hosts are many */
+    LIMIT_TOKEN_UPLOADS = 4, /* each has UPLOAD_BUFFERS_BYTES, and the disk is one */
     LIMIT_PROJECT_UPLOADS = 8,
     LIMIT_PROJECTS_UPLOADS = 24,
     LIMIT_OPERATOR_UPLOADS = 4,

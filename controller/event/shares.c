@@ -49,6 +49,12 @@ static const struct share_rule {
                       {[PROJECTS] = {LIMIT_TOKEN_UPLOADS, LIMIT_PROJECT_UPLOADS,
                                      LIMIT_PROJECTS_UPLOADS},
                        [OPERATORS] = {LIMIT_OPERATOR_UPLOADS, 0, LIMIT_OPERATORS_UPLOADS}}},
+    [SHARE_REPORT] = {"report",
+                      "reports of its agent",
+                      {[NODES] = {LIMIT_NODE_REPORTS, 0, LIMIT_NODES_REPORTS}}},
+    [SHARE_BULK] = {"bulk",
+                    "long reports of its agent",
+                    {[NODES] = {LIMIT_NODE_BULK, 0, LIMIT_NODES_BULK}}},
 };
 
 /* What one token, or one project, holds of a kind. A token's key may be a project's as well. */

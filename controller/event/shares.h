@@ -19,6 +19,8 @@ enum share_kind {
     SHARE_CONSOLE,   /* waits for a console log's end */
     SHARE_DESIRED,   /* an agent's long polls */
     SHARE_UPLOAD,    /* uploads under way, each with its buffers */
+    SHARE_REPORT,    /* an agent's reports and console logs, from head to answer */
+    SHARE_BULK,      /* the same of long ones, each with up to LIMIT_AGENT_BODY_BYTES */
     SHARE_KINDS
 };
 

@@ -77,6 +77,16 @@ static int admit(struct request *r, char allow[ROUTE_ALLOW_MAX], struct err *err
     return check_content(r, err);
 }
 
+/* A host's words take room from the first byte on, and wait for their turn at the writer. */
+static int take_room(struct request *r, struct err *err)
+{
+    if (!(r->route->flags & ROUTE_NODE) || !r->route->body_limit)
+        return 0;
+    int64_t length = http_content_length(r->http);
+    bool bulk = length < 0 || length > LIMIT_BODY_BYTES;
+    return request_share(r, bulk ? SHARE_BULK : SHARE_REPORT, err);
+}
+
 static void dispatch_begin(void *ctx, struct http_request *req)
 {
     struct app *app = ctx;
@@ -87,7 +97,7 @@ static void dispatch_begin(void *ctx, struct http_request *req)
     atomic_fetch_add(&app->in_flight, 1);
     auto_err struct err err = {0};
     char allow[ROUTE_ALLOW_MAX];
-    if (admit(r, allow, &err) != 0)
+    if (admit(r, allow, &err) != 0 || take_room(r, &err) != 0)
         refuse(r, &err, allow);
     else if (r->route->flags & ROUTE_UPLOAD)
         r->route->begin(r);

@@ -152,6 +152,46 @@ static void test_waits__an_agent_has_room_for_a_few_polls(void **state)
     is_early(&stage);
 }
 
+/* Sends the head of a report and a first byte of its body. */
+static struct raw begin_report(struct world *world, const char *token, int length)
+{
+    autofree char *socket = xasprintf("%s/data/api.sock", world->dir);
+    autofree char *text =
+        xasprintf("POST /v1/node/observed HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
+                  "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n{",
+                  token, length);
+    struct raw raw = raw_open_unix(socket);
+    assert_true(raw_puts(&raw, text));
+    return raw;
+}
+
+static void test_waits__reports_that_never_end_take_no_room_of_other_hosts(void **state)
+{
+    static const struct {
+        enum share_kind kind;
+        int length, most;
+        const char *word;
+    } cases[] = {{SHARE_REPORT, 1000, LIMIT_NODE_REPORTS, " reports of its agent"},
+                 {SHARE_BULK, LIMIT_BODY_BYTES + 1, LIMIT_NODE_BULK, "long reports of its agent"}};
+    struct stage auto_stage stage = stage_open(state);
+    struct world *world = stage.world;
+    struct err auto_err err = {0};
+    struct raw raws[LIMIT_NODE_REPORTS];
+    struct sim_agent *other = world_host(world, "h2", 8192);
+    for (size_t c = 0; c < ARRAY_SIZE(cases); c++) {
+        for (int i = 0; i < cases[c].most; i++)
+            raws[i] = begin_report(world, sim_token(stage.host), cases[c].length);
+        await_held(world, cases[c].kind, (size_t)cases[c].most);
+        struct raw auto_raw more = begin_report(world, sim_token(stage.host), cases[c].length);
+        reads(&more, 429, cases[c].word);
+        assert_int_equal(sim_round(other, true, 0, &err), 0);
+        for (int i = 0; i < cases[c].most; i++)
+            raw_close(&raws[i]);
+        await_held(world, cases[c].kind, 0);
+    }
+    sim_free(other);
+}
+
 /* The numbers are for an operator to see. */
 static void test_waits__are_in_the_metrics(void **state)
 {
@@ -277,6 +317,7 @@ int main(void)
         TEST(test_waits__one_token_cannot_take_the_places_of_others),
         TEST(test_waits__a_poll_that_ended_gives_its_share_back),
         TEST(test_waits__an_agent_has_room_for_a_few_polls),
+        TEST(test_waits__reports_that_never_end_take_no_room_of_other_hosts),
         TEST(test_waits__are_in_the_metrics),
         TEST(test_waits__a_client_that_leaves_frees_its_place_at_once),
         TEST(test_waits__end_with_their_token),
