@@ -7,7 +7,8 @@
 
 #include "api/base/mem.h"
 
-/* `n` counts; 3 is the project of the others. */
+/* `n` counts; 3 is the project of the others. What has ended did so just now, so that nothing of
+ * it goes meanwhile. */
 static const char *const others[] = {
     "INSERT INTO project (id, name, revision, created_ms) SELECT 'p' || i, 'p' || i, 0, 0 FROM n",
     "INSERT INTO node (id, name, host_uuid, cpus, memory_mib, disk_gib, virt, protocol, revision,"
@@ -15,26 +16,30 @@ static const char *const others[] = {
     "INSERT INTO flavor (id, project_key, name, vcpus, memory_mib, disk_gib, revision, created_ms)"
     " VALUES ('f', 1, 'f', 1, 1, 1, 0, 0)",
     "INSERT INTO token (id, name, project_key, role, hash, revision, created_ms, deleted_ms)"
-    " SELECT 't' || i, 't' || i, 3, 0, randomblob(32), 0, 0, iif(i % 2, 1, NULL) FROM n",
+    " SELECT 't' || i, 't' || i, 3, 0, randomblob(32), 0, 0, iif(i % 2, unixepoch() * 1000, NULL) "
+    "FROM n",
     "INSERT INTO ssh_key (id, project_key, name, public_key, fingerprint, revision, created_ms,"
-    " deleted_ms) SELECT 'k' || i, 3, 'k' || i, '', '', 0, 0, iif(i % 2, 1, NULL) FROM n",
+    " deleted_ms) SELECT 'k' || i, 3, 'k' || i, '', '', 0, 0, iif(i % 2, unixepoch() * 1000, NULL) "
+    "FROM n",
     "INSERT INTO image (id, project_key, name, public, format, state, revision, created_ms,"
-    " deleted_ms, file_gone_ms) SELECT 'i' || i, 3, 'i' || i, 0, 0, 0, 0, 0, iif(i % 2, 1, NULL),"
-    " iif(i % 2, 1, NULL) FROM n",
+    " deleted_ms, file_gone_ms) SELECT 'i' || i, 3, 'i' || i, 0, 0, 0, 0, 0, iif(i % 2, "
+    "unixepoch() * 1000, NULL),"
+    " iif(i % 2, unixepoch() * 1000, NULL) FROM n",
     "INSERT INTO price (id, meter, project_key, nanos, minimum_ms, valid_from_ms, revision,"
     " created_ms) SELECT 'c' || i, 'cpu', 3, 1, 0, 1, 0, 0 FROM n",
     "INSERT INTO instance (id, project_key, name, hostname, node_key, image_key, vcpus, memory_mib,"
     " disk_gib, uid, power, generation, run, disk_number, stop_timeout_ms, desired_revision,"
     " revision, created_ms, deleted_ms, gone_ms) SELECT 'v' || i, 3, 'v' || i, 'v', 1 + i % 20, 1,"
-    " 1, 64, 1, 300000 + i, 0, 1, 0, 1, 0, 0, 0, 0, iif(i % 2, 1, NULL), iif(i % 2, 1, NULL) FROM "
+    " 1, 64, 1, 300000 + i, 0, 1, 0, 1, 0, 0, 0, 0, iif(i % 2, unixepoch() * 1000, NULL), iif(i % "
+    "2, unixepoch() * 1000, NULL) FROM "
     "n",
     "INSERT INTO instance_past SELECT 1000000 + i, 'w' || i, 3, 'w' || i, NULL, 1, NULL, 1, 64, 1"
     " FROM n",
     "INSERT INTO interface (instance_key, network_key, position, address, address_number, mac,"
-    " released_ms) SELECT i, 1, 0, 'a' || i, i, 'm', iif(i % 2, 1, NULL) FROM n",
+    " released_ms) SELECT i, 1, 0, 'a' || i, i, 'm', iif(i % 2, unixepoch() * 1000, NULL) FROM n",
     "INSERT INTO operation (id, project_key, instance_key, kind, generation, state, timeout_ms,"
     " revision, created_ms, finished_ms) SELECT 'o' || i, 3, i, 'stop', 1, i % 50 > 0, 1, 0, 0,"
-    " iif(i % 50 > 0, 1, NULL) FROM n",
+    " iif(i % 50 > 0, unixepoch() * 1000, NULL) FROM n",
     "INSERT INTO event (time_ms, actor, project_key, kind, id, what)"
     " SELECT 1, '', 3, 'instance', 'v' || i, 'x' FROM n",
     "INSERT INTO audit (time_ms, actor, project_key, action, request_id, revision)"
