@@ -388,8 +388,8 @@ static const char *const migrations[] = {
 
     /* 5: since when the file of a ready image is not there, though nobody deleted it: as with a
      * database from before the image was deleted. */
-    "ALTER TABLE image ADD COLUMN file_missing_ms INTEGER;"
-    "CREATE INDEX image_missing ON image(key) WHERE file_missing_ms IS NOT NULL;",
+    ("ALTER TABLE image ADD COLUMN file_missing_ms INTEGER;"
+     "CREATE INDEX image_missing ON image(key) WHERE file_missing_ms IS NOT NULL;"),
 };
 
 const char *const *schema_migrations(int *ret_count)
