@@ -89,7 +89,7 @@ static int begin_for_one(struct observing *o, const char *claim, struct err *err
     return store_instance_adopt_all(o->tx->db, o->node_key, wake(o->tx, host), err);
 }
 
-/* A domain's metadata outlive what the agent remembers of revisions. Rows are never deleted,
+/* A domain's metadata outlive what the agent remembers of revisions. What has gone is remembered,
  * and their generations only grow: what a host has beyond them is of a later history. */
 static int claims_later(struct observing *o, const struct observed_instance *seen,
                         const char **ret_claim, struct err *err)
