@@ -15,6 +15,7 @@
 #include "controller/ledger/clock/vouch.h"
 #include "controller/ledger/clock/vouch_set.h"
 #include "controller/ledger/evidence/ledger_views.h"
+#include "controller/ledger/segment/store_seal.h"
 #include "controller/tx/readers.h"
 #include "controller/world.h"
 

@@ -14,6 +14,7 @@
 #include "controller/ledger/clock/clock_step.h"
 #include "controller/ledger/clock/vouch.h"
 #include "controller/ledger/evidence/evidence.h"
+#include "controller/ledger/segment/store_seal.h"
 #include "controller/placement/hosts.h"
 #include "controller/tx/writer.h"
 
