@@ -23,7 +23,6 @@
 #include "controller/ledger/clock/vouch.h"
 #include "controller/ledger/evidence/ledger_views.h"
 #include "controller/ledger/price/price.h"
-#include "controller/network/network.h"
 #include "controller/placement/hosts.h"
 #include "controller/request/flights.h"
 #include "controller/request/handlers.h"

@@ -13,7 +13,7 @@
 #include "controller/instance/operation_rules.h"
 #include "controller/instance/store_instance.h"
 #include "controller/ledger/evidence/evidence.h"
-#include "controller/network/network.h"
+#include "controller/placement/address.h"
 #include "controller/placement/hosts.h"
 #include "controller/tx/writer.h"
 

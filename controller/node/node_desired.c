@@ -12,7 +12,6 @@
 #include "controller/db/meta.h"
 #include "controller/image/store_image.h"
 #include "controller/instance/console.h"
-#include "controller/network/network.h"
 #include "controller/network/store_network.h"
 #include "controller/node/store_desired.h"
 #include "controller/tx/marks.h"
