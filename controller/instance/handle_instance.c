@@ -10,7 +10,6 @@
 #include "api/json/validate.h"
 #include "api/json/wire_table.h"
 #include "controller/due/reconcile.h"
-#include "controller/image/image.h"
 #include "controller/image/store_image.h"
 #include "controller/instance/console.h"
 #include "controller/instance/store_instance.h"

@@ -8,7 +8,7 @@
 #include "api/json/validate.h"
 #include "api/json/wire_table.h"
 #include "controller/due/reconcile.h"
-#include "controller/image/image.h"
+#include "controller/image/store_image.h"
 #include "controller/instance/handle_instance.h"
 #include "controller/noun/store_noun.h"
 #include "controller/request/handlers.h"

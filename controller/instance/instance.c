@@ -9,6 +9,7 @@
 #include "api/base/limits.h"
 #include "api/json/json.h"
 #include "controller/image/image.h"
+#include "controller/image/store_image.h"
 #include "controller/instance/instance_numbers.h"
 #include "controller/instance/operation_rules.h"
 #include "controller/instance/store_instance.h"

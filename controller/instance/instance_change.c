@@ -3,6 +3,7 @@
 
 #include "api/base/err.h"
 #include "controller/image/image.h"
+#include "controller/image/store_image.h"
 #include "controller/instance/instance.h"
 #include "controller/instance/operation_rules.h"
 #include "controller/instance/store_instance.h"

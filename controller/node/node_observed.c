@@ -10,6 +10,7 @@
 #include "api/base/utf8.h"
 #include "api/json/validate.h"
 #include "controller/db/meta.h"
+#include "controller/instance/instance.h"
 #include "controller/instance/operation_rules.h"
 #include "controller/instance/store_instance.h"
 #include "controller/ledger/clock/clock_step.h"
