@@ -11,7 +11,7 @@
 #include "controller/instance/store_instance.h"
 #include "controller/ledger/book/ledger_months.h"
 #include "controller/ledger/book/ledger_seal.h"
-#include "controller/ledger/clock/vouch.h"
+#include "controller/ledger/evidence/vouch.h"
 #include "controller/node/node.h"
 #include "controller/operation/operation.h"
 #include "controller/tx/readers.h"

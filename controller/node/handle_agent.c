@@ -7,7 +7,7 @@
 #include "api/node_protocol.h"
 #include "controller/due/reconcile.h"
 #include "controller/instance/console.h"
-#include "controller/ledger/clock/vouch.h"
+#include "controller/ledger/evidence/vouch.h"
 #include "controller/node/node.h"
 #include "controller/node/node_desired.h"
 #include "controller/placement/hosts.h"

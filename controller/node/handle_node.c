@@ -9,7 +9,7 @@
 #include "controller/access/tokens.h"
 #include "controller/db/db.h"
 #include "controller/due/reconcile.h"
-#include "controller/ledger/clock/vouch.h"
+#include "controller/ledger/evidence/vouch.h"
 #include "controller/node/node.h"
 #include "controller/placement/store_node.h"
 #include "controller/request/handlers.h"

@@ -8,7 +8,7 @@
 #include "api/base/mem.h"
 #include "api/json/validate.h"
 #include "controller/db/db.h"
-#include "controller/ledger/clock/vouch.h"
+#include "controller/ledger/evidence/vouch.h"
 #include "controller/ledger/price/price.h"
 #include "controller/ledger/segment/store_seal.h"
 #include "controller/request/request.h"

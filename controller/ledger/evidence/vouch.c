@@ -1,5 +1,5 @@
 /* Pairs of clocks, and the lines that they should lie on; see vouch.h. */
-#include "controller/ledger/clock/vouch.h"
+#include "controller/ledger/evidence/vouch.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -11,7 +11,7 @@
 #include "api/base/err.h"
 #include "api/base/mem.h"
 #include "controller/db/meta.h"
-#include "controller/ledger/clock/vouch_set.h"
+#include "controller/ledger/evidence/vouch_set.h"
 #include "controller/tx/writer.h"
 
 struct vouchers {
