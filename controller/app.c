@@ -14,7 +14,6 @@
 #include "controller/access/shares.h"
 #include "controller/access/tokens.h"
 #include "controller/db/db.h"
-#include "controller/due/reconcile.h"
 #include "controller/event/feed.h"
 #include "controller/image/image_files.h"
 #include "controller/instance/console.h"
@@ -24,6 +23,7 @@
 #include "controller/ledger/evidence/vouch.h"
 #include "controller/ledger/price/price.h"
 #include "controller/placement/hosts.h"
+#include "controller/reconcile_jobs.h"
 #include "controller/request/flights.h"
 #include "controller/request/handlers.h"
 #include "controller/request/metrics.h"
@@ -169,7 +169,7 @@ static int start(struct app *app, struct err *err)
         image_start(app, err) != 0 || usage_start(app, err) != 0)
         return -1;
     app->console = console_new(app);
-    if (reconcile_start(app, &app->reconcile, err) != 0)
+    if (reconcile_start(app, reconcile_jobs, &app->reconcile, err) != 0)
         return -1;
     return start_http(app, connections, err);
 }

@@ -169,7 +169,7 @@ static const struct wire_struct rebuild_input_wire = WIRE_STRUCT(rebuild_input);
 
 static void look_for_files(void *ctx)
 {
-    reconcile_files(ctx);
+    reconcile_now(ctx, DUE_FILES);
 }
 
 static int rebuild(struct tx *tx, struct request *r, struct err *err)

@@ -207,7 +207,8 @@ static int answer(struct tx *tx, struct request *r, const struct instance_made *
         return -1;
     json_close(&w, '}');
     r->location = xasprintf("/v1/instances/%s", made->id);
-    reconcile_operation(r->app->reconcile, tx, made->operation.key, wish->timeout_ms);
+    reconcile_in_after(r->app->reconcile, tx, DUE_OPERATIONS, made->operation.key,
+                       wish->timeout_ms);
     return 0;
 }
 

@@ -137,9 +137,9 @@ struct removed {
 static void is_removed(void *ctx)
 {
     struct removed *removed = ctx;
-    reconcile_node_removed(removed->reconcile, removed->node_key);
+    reconcile_remove(removed->reconcile, DUE_NODES, removed->node_key);
     vouchers_lost(removed->vouchers, removed->node_key);
-    reconcile_files(removed->reconcile);
+    reconcile_now(removed->reconcile, DUE_FILES);
     free(removed);
 }
 
