@@ -7,7 +7,7 @@
 
 #include "api/base/id.h"
 #include "api/node_protocol.h"
-#include "controller/tx/marks.h"
+#include "controller/node/marks.h"
 
 struct db;
 struct err;

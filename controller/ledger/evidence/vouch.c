@@ -10,8 +10,8 @@
 #include "api/base/clock.h"
 #include "api/base/err.h"
 #include "api/base/mem.h"
-#include "controller/db/meta.h"
 #include "controller/ledger/evidence/vouch_set.h"
+#include "controller/tx/meta.h"
 #include "controller/tx/writer.h"
 
 struct vouchers {
