@@ -11,27 +11,26 @@
 #include "api/base/log.h"
 #include "api/base/mem.h"
 #include "api/http/http_server.h"
+#include "controller/access/shares.h"
 #include "controller/access/tokens.h"
+#include "controller/data_dir.h"
 #include "controller/db/db.h"
-#include "controller/due/reconcile.h"
+#include "controller/descriptors.h"
 #include "controller/event/feed.h"
-#include "controller/event/shares.h"
 #include "controller/image/image_files.h"
 #include "controller/instance/console.h"
 #include "controller/ledger/book/ledger_months.h"
 #include "controller/ledger/book/usage_life.h"
-#include "controller/ledger/clock/vouch.h"
 #include "controller/ledger/evidence/ledger_views.h"
+#include "controller/ledger/evidence/vouch.h"
 #include "controller/ledger/price/price.h"
-#include "controller/network/network.h"
+#include "controller/node/marks.h"
 #include "controller/placement/hosts.h"
+#include "controller/reconcile_jobs.h"
 #include "controller/request/flights.h"
 #include "controller/request/handlers.h"
 #include "controller/request/metrics.h"
 #include "controller/request/request.h"
-#include "controller/tx/data_dir.h"
-#include "controller/tx/descriptors.h"
-#include "controller/tx/marks.h"
 #include "controller/tx/readers.h"
 #include "controller/tx/writer.h"
 #include "controller/usage/usage_kept.h"
@@ -170,7 +169,7 @@ static int start(struct app *app, struct err *err)
         image_start(app, err) != 0 || usage_start(app, err) != 0)
         return -1;
     app->console = console_new(app);
-    if (reconcile_start(app, &app->reconcile, err) != 0)
+    if (reconcile_start(app, reconcile_jobs, &app->reconcile, err) != 0)
         return -1;
     return start_http(app, connections, err);
 }

@@ -1,68 +1,43 @@
-/* The write jobs of the reconciler. */
+/* What is done when something is due: the rows of the timer's table. */
+#include "controller/reconcile_jobs.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "api/base/err.h"
 #include "api/base/log.h"
-#include "api/base/mem.h"
-#include "controller/due/reconcile_internal.h"
+#include "controller/image/image.h"
 #include "controller/instance/instance.h"
 #include "controller/instance/operation_rules.h"
 #include "controller/instance/store_instance.h"
 #include "controller/ledger/book/ledger_months.h"
 #include "controller/ledger/book/ledger_seal.h"
-#include "controller/ledger/clock/vouch.h"
+#include "controller/ledger/evidence/vouch.h"
 #include "controller/node/node.h"
 #include "controller/operation/operation.h"
+#include "controller/placement/store_node.h"
 #include "controller/tx/readers.h"
 #include "controller/tx/writer.h"
 #include "controller/usage/usage_kept.h"
 #include "controller/world.h"
 
-typedef void retry(struct reconcile *reconcile, int64_t key);
+/* ---- operations ---- */
 
-struct due {
-    struct reconcile *reconcile;
-    int64_t key;
-    retry *again;
-};
-
-static void due_done(void *ctx, struct err *err)
+static void operation_runs(void *ctx, int64_t key, int64_t timeout_ms)
 {
-    struct due *due = ctx;
-    struct reconcile *reconcile = due->reconcile;
-    if (err) {
-        log_warn("reconcile.job", "key=%lld reason=\"%s\"", (long long)due->key, err->msg);
-        due->again(reconcile, due->key);
-    }
-    free(due);
-    pthread_mutex_lock(&reconcile->lock);
-    if (--reconcile->jobs == 0)
-        pthread_cond_broadcast(&reconcile->quiet);
-    pthread_mutex_unlock(&reconcile->lock);
+    reconcile_in(ctx, DUE_OPERATIONS, key, timeout_ms);
 }
 
-static bool submit(struct reconcile *reconcile, int64_t key, retry *again,
-                   int (*run)(struct tx *, void *, struct err *))
+static int load_operations(struct reconcile *reconcile, struct db *db, struct err *err)
 {
-    struct due *due = xmalloc(sizeof(*due));
-    *due = (struct due){.reconcile = reconcile, .key = key, .again = again};
-    pthread_mutex_lock(&reconcile->lock);
-    reconcile->jobs++;
-    pthread_mutex_unlock(&reconcile->lock);
-    struct write_job job = {.run = run, .done = due_done, .ctx = due};
-    if (writer_submit(reconcile->app->writer, &job))
-        return true;
-    due_done(due, NULL);
-    return false;
+    return store_operation_all_running(db, operation_runs, reconcile, err);
 }
 
 static int deadline_run(struct tx *tx, void *ctx, struct err *err)
 {
-    const struct due *due = ctx;
+    const struct due_item *item = ctx;
     struct instance auto_instance instance = {0};
     int64_t instance_key;
-    int running = store_operation_instance(tx->db, due->key, &instance_key, err);
+    int running = store_operation_instance(tx->db, item->key, &instance_key, err);
     if (running <= 0)
         return running;
     if (store_instance_get(tx->db, instance_key, &instance, err) != 0)
@@ -75,61 +50,100 @@ static int deadline_run(struct tx *tx, void *ctx, struct err *err)
              state_names[instance_shown_state(&instance)], reason ? ": " : "",
              reason ? reason : "");
     struct operation_end end = {.state = OPERATION_FAILED, .code = ERR_DEADLINE, .detail = detail};
-    return operation_finish(tx, due->key, &end, err);
+    return operation_finish(tx, item->key, &end, err);
 }
 
 /* Most have long ended: only those that still run are worth the writer's time. */
-bool reconcile_submit_deadline(struct reconcile *reconcile, int64_t operation_key)
+static bool deadline_due(struct app *app, int64_t operation_key)
 {
     struct err auto_err err = {0};
     int64_t instance_key;
-    int running =
-        store_operation_instance(app_reader(reconcile->app), operation_key, &instance_key, &err);
+    int running = store_operation_instance(app_reader(app), operation_key, &instance_key, &err);
     if (running < 0)
         log_warn("reconcile.deadline", "reason=\"%s\"", err.msg);
-    return running == 0 ||
-           submit(reconcile, operation_key, reconcile_operation_again, deadline_run);
+    return running == 0 || reconcile_submit(app, DUE_OPERATIONS, operation_key, deadline_run);
+}
+
+/* ---- nodes ---- */
+
+static int64_t node_lease_ms(const struct app *app)
+{
+    return app->settings.node_lease_ms;
+}
+
+static void node_is_there(void *ctx, int64_t node_key, bool silent)
+{
+    reconcile_renew(ctx, DUE_NODES, node_key, silent);
+}
+
+static int load_nodes(struct reconcile *reconcile, struct db *db, struct err *err)
+{
+    return store_node_keys(db, node_is_there, reconcile, err);
 }
 
 static int silent_run(struct tx *tx, void *ctx, struct err *err)
 {
-    const struct due *due = ctx;
+    const struct due_item *item = ctx;
     /* A report may have come while this waited. */
-    if (!reconcile_lease_over(due->reconcile, due->key))
+    if (!reconcile_over(item->app->reconcile, DUE_NODES, item->key))
         return 0;
-    vouchers_lost(due->reconcile->app->vouchers, due->key);
-    return node_fall_silent(tx, due->key, err);
+    vouchers_lost(item->app->vouchers, item->key);
+    return node_fall_silent(tx, item->key, err);
+}
+
+static bool silent_due(struct app *app, int64_t node_key)
+{
+    return reconcile_submit(app, DUE_NODES, node_key, silent_run);
+}
+
+/* ---- files ---- */
+
+static bool files_due(struct app *app, int64_t none)
+{
+    struct err auto_err err = {0};
+    (void)none;
+    if (image_reap(app, &err) == 0)
+        return true;
+    log_warn("image.reap", "reason=\"%s\"", err.msg);
+    return false;
+}
+
+/* ---- seals ---- */
+
+static int64_t seal_every_ms(const struct app *app)
+{
+    enum { SEAL_EVERY_MS = 60 * 1000 };
+    return app->settings.seal_delay_ms > 0 ? SEAL_EVERY_MS : INT64_MAX;
 }
 
 /* There may be more hours that wait. */
 static void seal_next(void *ctx)
 {
-    reconcile_seal_soon(ctx);
+    reconcile_now(ctx, DUE_SEAL);
 }
 
 static int seal_run(struct tx *tx, void *ctx, struct err *err)
 {
-    const struct due *due = ctx;
-    struct app *app = due->reconcile->app;
+    const struct due_item *item = ctx;
+    struct app *app = item->app;
     ledger_months_tidy(app->months);
     usage_kept_tidy(app->kept);
     int sealed = ledger_seal_due(tx, app->vouchers, app->settings.seal_delay_ms, err);
     if (sealed > 0)
-        tx_after_commit(tx, seal_next, due->reconcile, NULL);
+        tx_after_commit(tx, seal_next, app->reconcile, NULL);
     return sealed < 0 ? -1 : 0;
 }
 
-static void seal_again(struct reconcile *reconcile, int64_t key)
+static bool seal_due(struct app *app, int64_t none)
 {
-    (void)reconcile, (void)key; /* the next tick does */
+    return reconcile_submit(app, DUE_SEAL, none, seal_run);
 }
 
-bool reconcile_submit_seal(struct reconcile *reconcile)
-{
-    return submit(reconcile, 0, seal_again, seal_run);
-}
+/* ---- the table ---- */
 
-bool reconcile_submit_silent(struct reconcile *reconcile, int64_t node_key)
-{
-    return submit(reconcile, node_key, reconcile_silent_again, silent_run);
-}
+const struct due_job reconcile_jobs[DUE_COUNT] = {
+    [DUE_OPERATIONS] = {BY_DEADLINE, NULL, load_operations, deadline_due},
+    [DUE_NODES] = {BY_LEASE, node_lease_ms, load_nodes, silent_due},
+    [DUE_FILES] = {BY_TICK, NULL, NULL, files_due},
+    [DUE_SEAL] = {BY_TICK, seal_every_ms, NULL, seal_due},
+};

@@ -67,7 +67,7 @@ struct app {
     struct pool *ledger_reads;   /* what goes through the ledger, and may take long */
     struct pool *node_reads;     /* agents' pages */
     struct flights *flights;     /* equal reads that wait, answered together */
-    struct reconcile *reconcile; /* deadlines, leases */
+    struct reconcile *reconcile; /* what is due without anyone asking */
     struct console *console;     /* console requests that wait for an agent */
     struct feed *feed;           /* rendered pages of events, shared by equal watchers */
     struct shares *shares;       /* how many watchers each token has */

@@ -1,23 +1,57 @@
-/* The thread that sleeps until something is due. Deadlines and leases run on
- * CLOCK_BOOTTIME and start in full with the process, so that its own absence counts
- * against nobody. */
+/* The thread that sleeps until something is due. All times are of CLOCK_BOOTTIME and start in
+ * full with the process, so that its own absence counts against nobody. */
+#include "controller/due/reconcile.h"
+
+#include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "api/base/clock.h"
 #include "api/base/err.h"
 #include "api/base/log.h"
 #include "api/base/mem.h"
-#include "controller/due/reconcile_internal.h"
-#include "controller/image/image.h"
-#include "controller/instance/operation_rules.h"
-#include "controller/placement/store_node.h"
+#include "controller/due/leases.h"
 #include "controller/tx/readers.h"
 #include "controller/tx/writer.h"
+#include "controller/wait/deadlines.h"
 #include "controller/world.h"
 
-/* With the lock held: the thread must not sleep past this. */
+/* What failed is tried again after a while: what is due stays due. */
+enum { RETRY_MS = 2000 };
+
+/* What is to come of one row of the table; which of it is used, its mode says. */
+struct queue {
+    const struct due_job *job;
+    struct deadlines deadlines;
+    struct leases leases;
+    int64_t tick_ms; /* INT64_MAX: not before it is asked for */
+};
+
+struct reconcile {
+    struct app *app;
+    pthread_t thread;
+    pthread_mutex_t lock; /* everything below */
+    pthread_cond_t wake, quiet;
+    bool stop;
+    struct queue queues[DUE_COUNT];
+    int64_t sleeping_ms; /* until when the thread sleeps */
+    int jobs;            /* submitted and not done */
+};
+
+static int64_t every_ms(const struct reconcile *reconcile, const struct queue *queue)
+{
+    return queue->job->every_ms ? queue->job->every_ms(reconcile->app) : 0;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- bringing, with the lock held ---- */
+
+/* The thread must not sleep past this. */
 static void not_later(struct reconcile *reconcile, int64_t due_ms)
 {
     if (due_ms >= reconcile->sleeping_ms)
@@ -26,245 +60,190 @@ static void not_later(struct reconcile *reconcile, int64_t due_ms)
     pthread_cond_signal(&reconcile->wake);
 }
 
-static void look_for_files_at(struct reconcile *reconcile, int64_t due_ms)
+static void add_deadline(struct reconcile *reconcile, struct queue *queue, int64_t key,
+                         int64_t due_ms)
 {
-    pthread_mutex_lock(&reconcile->lock);
-    if (due_ms < reconcile->files_ms)
-        reconcile->files_ms = due_ms;
+    deadlines_add(&queue->deadlines, due_ms, key);
     not_later(reconcile, due_ms);
+}
+
+static void tick_at(struct reconcile *reconcile, struct queue *queue, int64_t due_ms)
+{
+    queue->tick_ms = earlier(queue->tick_ms, due_ms);
+    not_later(reconcile, due_ms);
+}
+
+/* ---- bringing ---- */
+
+void reconcile_in(struct reconcile *reconcile, enum due due, int64_t key, int64_t timeout_ms)
+{
+    int64_t due_ms = clock_boottime_ms() + timeout_ms;
+    pthread_mutex_lock(&reconcile->lock);
+    add_deadline(reconcile, &reconcile->queues[due], key, due_ms);
     pthread_mutex_unlock(&reconcile->lock);
 }
 
-void reconcile_files(struct reconcile *reconcile)
-{
-    look_for_files_at(reconcile, 0);
-}
-
-void reconcile_files_again(struct reconcile *reconcile)
-{
-    look_for_files_at(reconcile, clock_boottime_ms() + RECONCILE_RETRY_MS);
-}
-
-/* ---- operations ---- */
-
-struct opened {
+struct committed {
     struct reconcile *reconcile;
+    enum due due;
     int64_t key, timeout_ms;
 };
 
-static void operation_counts(void *ctx)
+static void committed_counts(void *ctx)
 {
-    struct opened *opened = ctx;
-    struct reconcile *reconcile = opened->reconcile;
-    int64_t due_ms = clock_boottime_ms() + opened->timeout_ms;
-    pthread_mutex_lock(&reconcile->lock);
-    deadlines_add(&reconcile->operations, due_ms, opened->key);
-    not_later(reconcile, due_ms);
-    pthread_mutex_unlock(&reconcile->lock);
-    free(opened);
+    struct committed *committed = ctx;
+    reconcile_in(committed->reconcile, committed->due, committed->key, committed->timeout_ms);
+    free(committed);
 }
 
-void reconcile_operation(struct reconcile *reconcile, struct tx *tx, int64_t key,
-                         int64_t timeout_ms)
+void reconcile_in_after(struct reconcile *reconcile, struct tx *tx, enum due due, int64_t key,
+                        int64_t timeout_ms)
 {
-    struct opened *opened = xmalloc(sizeof(*opened));
-    *opened = (struct opened){.reconcile = reconcile, .key = key, .timeout_ms = timeout_ms};
-    tx_after_commit(tx, operation_counts, opened, free);
+    struct committed *committed = xmalloc(sizeof(*committed));
+    *committed = (struct committed){
+        .reconcile = reconcile, .due = due, .key = key, .timeout_ms = timeout_ms};
+    tx_after_commit(tx, committed_counts, committed, free);
 }
 
-void reconcile_operation_again(struct reconcile *reconcile, int64_t operation_key)
+void reconcile_renew(struct reconcile *reconcile, enum due due, int64_t key, bool ended)
 {
-    int64_t due_ms = clock_boottime_ms() + RECONCILE_RETRY_MS;
+    struct queue *queue = &reconcile->queues[due];
     pthread_mutex_lock(&reconcile->lock);
-    deadlines_add(&reconcile->operations, due_ms, operation_key);
-    not_later(reconcile, due_ms);
+    int64_t now_ms = clock_boottime_ms();
+    leases_renew(&queue->leases, key, now_ms, ended);
+    if (!ended)
+        not_later(reconcile, now_ms + every_ms(reconcile, queue));
     pthread_mutex_unlock(&reconcile->lock);
 }
 
-/* ---- leases ---- */
-
-static size_t lease_slot(const struct reconcile *reconcile, int64_t node_key)
-{
-    size_t low = 0, high = reconcile->lease_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (reconcile->leases[middle].node_key < node_key)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static bool has_lease(const struct reconcile *reconcile, size_t slot, int64_t node_key)
-{
-    return slot < reconcile->lease_count && reconcile->leases[slot].node_key == node_key;
-}
-
-static void renew(struct reconcile *reconcile, int64_t node_key, bool ended)
-{
-    size_t slot = lease_slot(reconcile, node_key);
-    if (!has_lease(reconcile, slot, node_key)) {
-        if (reconcile->lease_count == reconcile->lease_cap) {
-            reconcile->lease_cap = reconcile->lease_cap ? 2 * reconcile->lease_cap : 16;
-            reconcile->leases =
-                xrealloc(reconcile->leases, reconcile->lease_cap * sizeof(*reconcile->leases));
-        }
-        memmove(&reconcile->leases[slot + 1], &reconcile->leases[slot],
-                (reconcile->lease_count - slot) * sizeof(*reconcile->leases));
-        reconcile->lease_count++;
-    }
-    reconcile->leases[slot] =
-        (struct lease){.node_key = node_key, .seen_ms = clock_boottime_ms(), .ended = ended};
-}
-
-void reconcile_node_seen(struct reconcile *reconcile, int64_t node_key)
+void reconcile_remove(struct reconcile *reconcile, enum due due, int64_t key)
 {
     pthread_mutex_lock(&reconcile->lock);
-    renew(reconcile, node_key, false);
-    not_later(reconcile, clock_boottime_ms() + reconcile->app->settings.node_lease_ms);
+    leases_remove(&reconcile->queues[due].leases, key);
     pthread_mutex_unlock(&reconcile->lock);
 }
 
-void reconcile_silent_again(struct reconcile *reconcile, int64_t node_key)
+bool reconcile_over(struct reconcile *reconcile, enum due due, int64_t key)
 {
+    const struct queue *queue = &reconcile->queues[due];
     pthread_mutex_lock(&reconcile->lock);
-    size_t slot = lease_slot(reconcile, node_key);
-    if (has_lease(reconcile, slot, node_key)) {
-        struct lease *lease = &reconcile->leases[slot];
-        lease->ended = false;
-        lease->retry_ms = clock_boottime_ms() + RECONCILE_RETRY_MS;
-        not_later(reconcile, lease->retry_ms);
-    }
-    pthread_mutex_unlock(&reconcile->lock);
-}
-
-void reconcile_node_removed(struct reconcile *reconcile, int64_t node_key)
-{
-    pthread_mutex_lock(&reconcile->lock);
-    size_t slot = lease_slot(reconcile, node_key);
-    if (has_lease(reconcile, slot, node_key)) {
-        reconcile->lease_count--;
-        memmove(&reconcile->leases[slot], &reconcile->leases[slot + 1],
-                (reconcile->lease_count - slot) * sizeof(*reconcile->leases));
-    }
-    pthread_mutex_unlock(&reconcile->lock);
-}
-
-bool reconcile_lease_over(struct reconcile *reconcile, int64_t node_key)
-{
-    pthread_mutex_lock(&reconcile->lock);
-    size_t slot = lease_slot(reconcile, node_key);
-    bool over = has_lease(reconcile, slot, node_key) &&
-                clock_boottime_ms() - reconcile->leases[slot].seen_ms >=
-                    reconcile->app->settings.node_lease_ms;
+    bool over = leases_over(&queue->leases, key, clock_boottime_ms(), every_ms(reconcile, queue));
     pthread_mutex_unlock(&reconcile->lock);
     return over;
 }
 
-/* ---- the thread ---- */
-
-static int64_t earlier(int64_t a, int64_t b)
+void reconcile_now(struct reconcile *reconcile, enum due due)
 {
-    return a < b ? a : b;
+    pthread_mutex_lock(&reconcile->lock);
+    tick_at(reconcile, &reconcile->queues[due], clock_boottime_ms());
+    pthread_mutex_unlock(&reconcile->lock);
 }
 
-static int64_t later(int64_t a, int64_t b)
+static void again(struct reconcile *reconcile, struct queue *queue, int64_t key, int64_t due_ms)
 {
-    return a > b ? a : b;
+    if (queue->job->mode == BY_DEADLINE)
+        add_deadline(reconcile, queue, key, due_ms);
+    else if (queue->job->mode == BY_TICK && every_ms(reconcile, queue) == 0)
+        tick_at(reconcile, queue, due_ms);
+    else if (queue->job->mode == BY_LEASE && leases_retry(&queue->leases, key, due_ms))
+        not_later(reconcile, due_ms);
 }
 
-/* With the lock held: one that is due, or 0; *ret_next: when the earliest of the rest ends. */
-static int64_t take_ended_lease(struct reconcile *reconcile, int64_t now, int64_t *ret_next)
+void reconcile_again(struct reconcile *reconcile, enum due due, int64_t key)
 {
-    *ret_next = INT64_MAX;
-    for (size_t i = 0; i < reconcile->lease_count; i++) {
-        struct lease *lease = &reconcile->leases[i];
-        int64_t due =
-            later(lease->seen_ms + reconcile->app->settings.node_lease_ms, lease->retry_ms);
-        if (lease->ended)
-            continue;
-        if (due <= now) {
-            lease->ended = true;
-            return lease->node_key;
-        }
-        *ret_next = due < *ret_next ? due : *ret_next;
+    pthread_mutex_lock(&reconcile->lock);
+    again(reconcile, &reconcile->queues[due], key, clock_boottime_ms() + RETRY_MS);
+    pthread_mutex_unlock(&reconcile->lock);
+}
+
+/* ---- write jobs ---- */
+
+static void submitted_done(void *ctx, struct err *err)
+{
+    struct due_item *item = ctx;
+    struct reconcile *reconcile = item->app->reconcile;
+    if (err) {
+        log_warn("reconcile.job", "key=%lld reason=\"%s\"", (long long)item->key, err->msg);
+        reconcile_again(reconcile, item->due, item->key);
     }
-    return 0;
+    free(item);
+    pthread_mutex_lock(&reconcile->lock);
+    if (--reconcile->jobs == 0)
+        pthread_cond_broadcast(&reconcile->quiet);
+    pthread_mutex_unlock(&reconcile->lock);
 }
 
-static void end_operations(struct reconcile *reconcile, int64_t now)
+bool reconcile_submit(struct app *app, enum due due, int64_t key,
+                      int (*run)(struct tx *, void *, struct err *))
+{
+    struct due_item *item = xmalloc(sizeof(*item));
+    *item = (struct due_item){.app = app, .due = due, .key = key};
+    pthread_mutex_lock(&app->reconcile->lock);
+    app->reconcile->jobs++;
+    pthread_mutex_unlock(&app->reconcile->lock);
+    struct write_job job = {.run = run, .done = submitted_done, .ctx = item};
+    if (writer_submit(app->writer, &job))
+        return true;
+    submitted_done(item, NULL);
+    return false;
+}
+
+/* ---- the thread; with the lock held, which it gives up while it works ---- */
+
+static bool run_one(struct reconcile *reconcile, struct queue *queue, int64_t key)
+{
+    pthread_mutex_unlock(&reconcile->lock);
+    bool taken = queue->job->run(reconcile->app, key);
+    if (!taken)
+        reconcile_again(reconcile, (enum due)(queue - reconcile->queues), key);
+    pthread_mutex_lock(&reconcile->lock);
+    return taken;
+}
+
+static int64_t end_deadlines(struct reconcile *reconcile, struct queue *queue, int64_t now_ms)
 {
     int64_t key;
-    while (deadlines_take(&reconcile->operations, now, &key)) {
-        pthread_mutex_unlock(&reconcile->lock);
-        bool taken = reconcile_submit_deadline(reconcile, key);
-        if (!taken)
-            reconcile_operation_again(reconcile, key);
-        pthread_mutex_lock(&reconcile->lock);
-        if (!taken)
-            return;
+    while (deadlines_take(&queue->deadlines, now_ms, &key) && run_one(reconcile, queue, key))
+        continue;
+    return deadlines_next(&queue->deadlines);
+}
+
+static int64_t end_leases(struct reconcile *reconcile, struct queue *queue, int64_t now_ms)
+{
+    int64_t next_ms, key, term_ms = every_ms(reconcile, queue);
+    while ((key = leases_take(&queue->leases, now_ms, term_ms, &next_ms)))
+        run_one(reconcile, queue, key);
+    return next_ms;
+}
+
+static int64_t next_tick(const struct reconcile *reconcile, const struct queue *queue,
+                         int64_t now_ms)
+{
+    int64_t every = every_ms(reconcile, queue);
+    return every == 0 || every == INT64_MAX ? INT64_MAX : now_ms + every;
+}
+
+static int64_t tick(struct reconcile *reconcile, struct queue *queue, int64_t now_ms)
+{
+    if (queue->tick_ms <= now_ms) {
+        queue->tick_ms = next_tick(reconcile, queue, now_ms);
+        run_one(reconcile, queue, 0);
     }
+    return queue->tick_ms;
 }
 
-static int64_t end_leases(struct reconcile *reconcile, int64_t now)
-{
-    int64_t next, node_key;
-    while ((node_key = take_ended_lease(reconcile, now, &next))) {
-        pthread_mutex_unlock(&reconcile->lock);
-        if (!reconcile_submit_silent(reconcile, node_key))
-            reconcile_silent_again(reconcile, node_key);
-        pthread_mutex_lock(&reconcile->lock);
-    }
-    return next;
-}
-
-static void free_files(struct reconcile *reconcile, int64_t now)
-{
-    struct err auto_err err = {0};
-    if (reconcile->files_ms > now)
-        return;
-    reconcile->files_ms = INT64_MAX;
-    pthread_mutex_unlock(&reconcile->lock);
-    if (image_reap(reconcile->app, &err) != 0) {
-        log_warn("image.reap", "reason=\"%s\"", err.msg);
-        reconcile_files_again(reconcile);
-    }
-    pthread_mutex_lock(&reconcile->lock);
-}
-
-static void seal_hours(struct reconcile *reconcile, int64_t now)
-{
-    if (reconcile->seal_ms > now)
-        return;
-    bool ever = reconcile->app->settings.seal_delay_ms > 0;
-    reconcile->seal_ms = ever ? now + RECONCILE_SEAL_MS : INT64_MAX;
-    if (!ever)
-        return;
-    pthread_mutex_unlock(&reconcile->lock);
-    reconcile_submit_seal(reconcile);
-    pthread_mutex_lock(&reconcile->lock);
-}
-
-void reconcile_seal_soon(struct reconcile *reconcile)
-{
-    pthread_mutex_lock(&reconcile->lock);
-    reconcile->seal_ms = clock_boottime_ms();
-    not_later(reconcile, reconcile->seal_ms);
-    pthread_mutex_unlock(&reconcile->lock);
-}
-
-/* With the lock held; gives it up while it works. Returns when to look again. */
+/* Returns when to look again. */
 static int64_t look(struct reconcile *reconcile)
 {
-    int64_t now = clock_boottime_ms();
-    end_operations(reconcile, now);
-    int64_t next = end_leases(reconcile, now);
-    free_files(reconcile, now);
-    seal_hours(reconcile, now);
-    next = earlier(next, deadlines_next(&reconcile->operations));
-    next = earlier(next, reconcile->seal_ms);
-    return earlier(next, reconcile->files_ms);
+    int64_t now_ms = clock_boottime_ms(), next_ms = INT64_MAX;
+    for (int due = 0; due < DUE_COUNT; due++) {
+        struct queue *queue = &reconcile->queues[due];
+        int64_t at_ms = queue->job->mode == BY_DEADLINE ? end_deadlines(reconcile, queue, now_ms)
+                        : queue->job->mode == BY_LEASE  ? end_leases(reconcile, queue, now_ms)
+                                                        : tick(reconcile, queue, now_ms);
+        next_ms = earlier(next_ms, at_ms);
+    }
+    return next_ms;
 }
 
 /* CLOCK_MONOTONIC is what condition variables know; it differs from CLOCK_BOOTTIME only by
@@ -307,24 +286,33 @@ static void *reconcile_main(void *ctx)
 
 /* ---- life ---- */
 
-static void load_operation(void *ctx, int64_t key, int64_t timeout_ms)
+static void begin(struct reconcile *reconcile, const struct due_job *jobs)
 {
-    struct reconcile *reconcile = ctx;
-    deadlines_add(&reconcile->operations, clock_boottime_ms() + timeout_ms, key);
+    for (int due = 0; due < DUE_COUNT; due++) {
+        struct queue *queue = &reconcile->queues[due];
+        queue->job = &jobs[due];
+        queue->tick_ms =
+            every_ms(reconcile, queue) == 0 ? 0 : next_tick(reconcile, queue, clock_boottime_ms());
+    }
 }
 
-static void load_lease(void *ctx, int64_t node_key, bool silent)
+static int load(struct reconcile *reconcile, const struct due_job *jobs, struct err *err)
 {
-    renew(ctx, node_key, silent);
+    struct db *db = app_reader(reconcile->app);
+    for (int due = 0; due < DUE_COUNT; due++) {
+        if (jobs[due].load && jobs[due].load(reconcile, db, err) != 0)
+            return -1;
+    }
+    return 0;
 }
 
-int reconcile_start(struct app *app, struct reconcile **ret_reconcile, struct err *err)
+int reconcile_start(struct app *app, const struct due_job *jobs, struct reconcile **ret_reconcile,
+                    struct err *err)
 {
     struct reconcile *reconcile = xcalloc(1, sizeof(*reconcile));
     reconcile->app = app;
     reconcile->sleeping_ms = INT64_MAX;
-    reconcile->files_ms = 0;
-    reconcile->seal_ms = clock_boottime_ms() + RECONCILE_SEAL_MS;
+    begin(reconcile, jobs);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -332,18 +320,13 @@ int reconcile_start(struct app *app, struct reconcile **ret_reconcile, struct er
     pthread_cond_init(&reconcile->wake, &attr);
     pthread_cond_init(&reconcile->quiet, NULL);
     pthread_condattr_destroy(&attr);
-    struct db *db = app_reader(app);
-    int rc = store_operation_all_running(db, load_operation, reconcile, err);
-    if (rc == 0)
-        rc = store_node_keys(db, load_lease, reconcile, err);
-    if (rc == 0 && pthread_create(&reconcile->thread, NULL, reconcile_main, reconcile) != 0)
-        rc = err_errno(err, "cannot start the reconcile thread");
-    if (rc != 0) {
-        reconcile_free(reconcile);
-        return -1;
-    }
+    int rc = load(reconcile, jobs, err);
     *ret_reconcile = reconcile;
-    return 0;
+    if (rc == 0 && (errno = pthread_create(&reconcile->thread, NULL, reconcile_main, reconcile)))
+        rc = err_errno(err, "cannot start the reconcile thread");
+    if (rc != 0)
+        reconcile_free(take(*ret_reconcile));
+    return rc;
 }
 
 void reconcile_stop(struct reconcile *reconcile)
@@ -366,7 +349,9 @@ void reconcile_free(struct reconcile *reconcile)
     pthread_mutex_destroy(&reconcile->lock);
     pthread_cond_destroy(&reconcile->wake);
     pthread_cond_destroy(&reconcile->quiet);
-    deadlines_release(&reconcile->operations);
-    free(reconcile->leases);
+    for (int due = 0; due < DUE_COUNT; due++) {
+        deadlines_release(&reconcile->queues[due].deadlines);
+        leases_release(&reconcile->queues[due].leases);
+    }
     free(reconcile);
 }

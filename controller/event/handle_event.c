@@ -4,10 +4,10 @@
 #include "api/base/clock.h"
 #include "api/base/mem.h"
 #include "controller/db/db.h"
-#include "controller/db/meta.h"
 #include "controller/event/event_stream.h"
 #include "controller/event/feed.h"
 #include "controller/request/handlers.h"
+#include "controller/tx/meta.h"
 #include "controller/tx/readers.h"
 #include "controller/world.h"
 

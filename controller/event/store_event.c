@@ -2,9 +2,9 @@
 #include "api/base/err.h"
 #include "api/json/json.h"
 #include "controller/db/db.h"
-#include "controller/db/meta.h"
 #include "controller/event/feed.h"
 #include "controller/request/request.h"
+#include "controller/tx/meta.h"
 
 static void put_event(struct stmt *stmt, struct json_writer *w)
 {

@@ -202,7 +202,7 @@ void handle_image_update(struct request *r)
 
 static void look_for_files(void *ctx)
 {
-    reconcile_files(ctx);
+    reconcile_now(ctx, DUE_FILES);
 }
 
 static int remove_image(struct tx *tx, struct request *r, struct err *err)

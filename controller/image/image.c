@@ -1,6 +1,5 @@
 /* Rules about images. */
 #include "controller/image/image.h"
-#include "controller/ledger/evidence/evidence.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -10,11 +9,10 @@
 #include "api/types.h"
 #include "controller/db/db.h"
 #include "controller/image/store_image.h"
+#include "controller/ledger/evidence/evidence.h"
 #include "controller/tx/writer.h"
 
 #define GIB (1024LL * 1024 * 1024)
-
-const char *const image_state_names[] = {"awaiting_upload", "ready", "missing", NULL};
 
 static void put_bytes(struct json_writer *w, const char *key, int64_t value)
 {

@@ -281,7 +281,7 @@ static void reap_done(void *ctx, struct err *err)
         return;
     if (err) {
         log_warn("image.reap", "image=%s reason=\"%s\"", reap->id, err->msg);
-        reconcile_files_again(reap->app->reconcile);
+        reconcile_again(reap->app->reconcile, DUE_FILES, 0);
     }
     free(reap);
 }

@@ -10,7 +10,7 @@
 #include "api/base/mem.h"
 #include "api/json/json.h"
 #include "api/types.h"
-#include "controller/image/image.h"
+#include "controller/image/store_image.h"
 #include "controller/world.h"
 
 enum { NOTE_BYTES = 8192 }; /* a few names and a sum */

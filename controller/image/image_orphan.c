@@ -12,7 +12,6 @@
 #include "api/base/id.h"
 #include "api/base/mem.h"
 #include "api/base/utf8.h"
-#include "controller/image/image.h"
 #include "controller/image/image_files.h"
 #include "controller/image/store_image.h"
 #include "controller/world.h"

@@ -7,6 +7,8 @@
 #include "api/base/mem.h"
 #include "controller/db/db.h"
 
+const char *const image_state_names[] = {"awaiting_upload", "ready", "missing", NULL};
+
 /* clang-format off */
 #define IMAGE_SELECT_BY(index)                                                                     \
     "SELECT m.key, m.id, m.project_key, p.name, m.name, m.public, m.format, m.state,"              \

@@ -6,10 +6,30 @@
 #include <stdint.h>
 
 #include "controller/db/store.h"
-#include "controller/image/image.h"
 
 struct db;
 struct err;
+
+/* MISSING: it was ready, but its file is not there. */
+enum image_state { IMAGE_AWAITING_UPLOAD, IMAGE_READY, IMAGE_MISSING };
+extern const char *const image_state_names[];
+
+/* A row; texts borrowed or, after store_image_get(), from `owned`. */
+struct image {
+    int64_t key, project_key;
+    const char *id, *project, *name;
+    bool public;
+    int format; /* enum image_format */
+    int state;  /* enum image_state */
+    int64_t size_bytes, virtual_bytes;
+    const char *sha256, *expected_sha256;
+    const char *labels;
+    int64_t revision, created_ms, deleted_ms, file_gone_ms, file_missing_ms;
+    char *owned;
+};
+
+void image_release(struct image *image);
+#define auto_image __attribute__((cleanup(image_release)))
 
 typedef void image_each(void *ctx, const struct image *image);
 

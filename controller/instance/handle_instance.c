@@ -10,7 +10,6 @@
 #include "api/json/validate.h"
 #include "api/json/wire_table.h"
 #include "controller/due/reconcile.h"
-#include "controller/image/image.h"
 #include "controller/image/store_image.h"
 #include "controller/instance/console.h"
 #include "controller/instance/store_instance.h"
@@ -90,7 +89,7 @@ int instance_accepted(struct tx *tx, struct request *r, const struct instance *i
         return -1;
     json_close(&w, '}');
     r->location = xasprintf("/v1/operations/%s", operation->id);
-    reconcile_operation(r->app->reconcile, tx, operation->key, wish->timeout_ms);
+    reconcile_in_after(r->app->reconcile, tx, DUE_OPERATIONS, operation->key, wish->timeout_ms);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 #define MINICLOUD_CONTROLLER_INSTANCE_HANDLE_INSTANCE_H
 
 #include "controller/instance/instance.h"
+#include "controller/instance/operation_rules.h"
 #include "controller/request/request.h"
 
 /* Writes the object with its addresses. */

@@ -2,7 +2,6 @@
 #include "api/base/limits.h"
 #include "api/json/wire_table.h"
 #include "controller/due/reconcile.h"
-#include "controller/image/image.h"
 #include "controller/image/store_image.h"
 #include "controller/instance/handle_instance.h"
 #include "controller/noun/store_noun.h"
@@ -170,7 +169,7 @@ static const struct wire_struct rebuild_input_wire = WIRE_STRUCT(rebuild_input);
 
 static void look_for_files(void *ctx)
 {
-    reconcile_files(ctx);
+    reconcile_now(ctx, DUE_FILES);
 }
 
 static int rebuild(struct tx *tx, struct request *r, struct err *err)

@@ -8,7 +8,7 @@
 #include "api/json/validate.h"
 #include "api/json/wire_table.h"
 #include "controller/due/reconcile.h"
-#include "controller/image/image.h"
+#include "controller/image/store_image.h"
 #include "controller/instance/handle_instance.h"
 #include "controller/noun/store_noun.h"
 #include "controller/request/handlers.h"
@@ -207,7 +207,8 @@ static int answer(struct tx *tx, struct request *r, const struct instance_made *
         return -1;
     json_close(&w, '}');
     r->location = xasprintf("/v1/instances/%s", made->id);
-    reconcile_operation(r->app->reconcile, tx, made->operation.key, wish->timeout_ms);
+    reconcile_in_after(r->app->reconcile, tx, DUE_OPERATIONS, made->operation.key,
+                       wish->timeout_ms);
     return 0;
 }
 

@@ -9,11 +9,12 @@
 #include "api/base/limits.h"
 #include "api/json/json.h"
 #include "controller/image/image.h"
+#include "controller/image/store_image.h"
 #include "controller/instance/instance_numbers.h"
 #include "controller/instance/operation_rules.h"
 #include "controller/instance/store_instance.h"
 #include "controller/ledger/evidence/evidence.h"
-#include "controller/network/network.h"
+#include "controller/placement/address.h"
 #include "controller/placement/hosts.h"
 #include "controller/tx/writer.h"
 

@@ -10,61 +10,22 @@
 
 #include "api/base/id.h"
 #include "api/types.h"
+#include "controller/instance/store_instance.h"
 #include "controller/operation/operation.h"
-#include "controller/placement/placement.h"
 
 struct err;
 struct image;
 struct json_writer;
 struct tx;
-
-/* A row and the names of what it points at. Texts are borrowed from the statement or,
- * after store_instance_get(), from `owned`. */
-struct instance {
-    int64_t key, project_key, node_key, flavor_key, image_key;
-    const char *id, *project, *name, *hostname;
-    const char *labels; /* JSON object */
-    const char *node;
-    const char *flavor; /* NULL: explicit sizes */
-    const char *image, *image_id;
-    const char *key_names; /* JSON array */
-    struct sizes sizes;
-    int64_t uid;
-    int power;
-    int64_t generation, run, disk_number;
-    bool stop_force;
-    int64_t stop_timeout_ms;
-    bool adopt;
-    int64_t desired_revision;
-    int observed_state;
-    const char *observed_reason;
-    int64_t observed_generation, observed_run;
-    int observed_cause;
-    int64_t started_ms, revision, created_ms, deleted_ms, gone_ms;
-    bool node_silent;
-    char *owned;
-};
-
-/* Makes borrowed texts its own. */
-void instance_keep(struct instance *instance);
-void instance_release(struct instance *instance);
-#define auto_instance __attribute__((cleanup(instance_release)))
+struct wish;
 
 /* What people are shown: the observed state, unless deletion or a silent host says more. */
 enum instance_state instance_shown_state(const struct instance *instance);
 /* Whether the run that is wanted was started and has ended. */
 bool instance_run_ended(const struct instance *instance);
 
-struct instance_address {
-    const char *network, *address, *mac;
-};
 void instance_put(struct json_writer *w, const char *key, const struct instance *instance,
                   const struct instance_address *addresses, size_t address_count);
-
-/* How long someone waits for a change. */
-struct wish {
-    int64_t timeout_ms;
-};
 
 /* What a request wants; names already resolved to rows. Texts are borrowed. */
 struct instance_new {

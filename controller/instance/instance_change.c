@@ -3,7 +3,9 @@
 
 #include "api/base/err.h"
 #include "controller/image/image.h"
+#include "controller/image/store_image.h"
 #include "controller/instance/instance.h"
+#include "controller/instance/instance_evidence.h"
 #include "controller/instance/operation_rules.h"
 #include "controller/instance/store_instance.h"
 #include "controller/ledger/evidence/evidence.h"
@@ -55,7 +57,7 @@ int instance_resize(struct tx *tx, struct instance *instance, const struct sizes
     instance->flavor_key = flavor_key;
     instance->flavor = flavor;
     /* A flavor that only has another name is no matter for the host. */
-    if (same && evidence_renamed(tx, instance, err) != 0)
+    if (same && instance_witness_flavor(tx, instance, err) != 0)
         return -1;
     if (instance_change(tx, instance, "resize", err) != 0)
         return -1;

@@ -6,7 +6,7 @@
 
 #include "api/base/err.h"
 #include "api/base/mem.h"
-#include "controller/network/network.h"
+#include "controller/placement/address.h"
 #include "controller/placement/hosts.h"
 #include "controller/placement/store_node.h"
 #include "controller/tx/writer.h"

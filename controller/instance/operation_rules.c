@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "api/base/err.h"
-#include "controller/instance/instance.h"
+#include "controller/instance/store_instance.h"
 #include "controller/operation/operation.h"
 #include "controller/tx/writer.h"
 

@@ -14,7 +14,11 @@ struct err;
 struct instance;
 struct operation_ref;
 struct tx;
-struct wish;
+
+/* How long someone waits for a change. */
+struct wish {
+    int64_t timeout_ms;
+};
 
 /* Ends those operations of the instance that `kind` makes pointless, as superseded, and opens
  * one of this kind for the instance's generation and last event; or gives the one that runs

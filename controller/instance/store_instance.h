@@ -7,10 +7,46 @@
 #include <stdint.h>
 
 #include "controller/db/store.h"
-#include "controller/instance/instance.h"
+#include "controller/placement/placement.h"
 
 struct db;
 struct err;
+
+/* A row and the names of what it points at. Texts are borrowed from the statement or,
+ * after store_instance_get(), from `owned`. */
+struct instance {
+    int64_t key, project_key, node_key, flavor_key, image_key;
+    const char *id, *project, *name, *hostname;
+    const char *labels; /* JSON object */
+    const char *node;
+    const char *flavor; /* NULL: explicit sizes */
+    const char *image, *image_id;
+    const char *key_names; /* JSON array */
+    struct sizes sizes;
+    int64_t uid;
+    int power;
+    int64_t generation, run, disk_number;
+    bool stop_force;
+    int64_t stop_timeout_ms;
+    bool adopt;
+    int64_t desired_revision;
+    int observed_state;
+    const char *observed_reason;
+    int64_t observed_generation, observed_run;
+    int observed_cause;
+    int64_t started_ms, revision, created_ms, deleted_ms, gone_ms;
+    bool node_silent;
+    char *owned;
+};
+
+/* Makes borrowed texts its own. */
+void instance_keep(struct instance *instance);
+void instance_release(struct instance *instance);
+#define auto_instance __attribute__((cleanup(instance_release)))
+
+struct instance_address {
+    const char *network, *address, *mac;
+};
 
 typedef void instance_each(void *ctx, const struct instance *instance);
 
@@ -77,6 +113,8 @@ int store_instance_set_desired(struct db *db, const struct instance *instance, s
 /* The narrow set that most changes need: power, run, generation, how to stop. */
 int store_instance_set_power(struct db *db, const struct instance *instance, struct err *err);
 int store_instance_set_observed(struct db *db, const struct instance *instance, struct err *err);
+/* All live instances of a node (0: of all): adopt = 1. */
+int store_instance_adopt_all(struct db *db, int64_t node_key, int64_t revision, struct err *err);
 /* deleted_ms and gone_ms, and releases the interfaces, with a call of `each` for each. */
 typedef void interface_released(void *ctx, int64_t network_key, int64_t number);
 int store_instance_set_gone(struct db *db, const struct instance *instance,

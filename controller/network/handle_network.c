@@ -1,4 +1,5 @@
 /* /v1/networks. */
+#include "controller/network/network.h"
 #include "controller/network/store_network.h"
 #include "controller/request/handlers.h"
 #include "controller/tx/readers.h"

@@ -2,13 +2,21 @@
 #ifndef MINICLOUD_CONTROLLER_NETWORK_STORE_NETWORK_H
 #define MINICLOUD_CONTROLLER_NETWORK_STORE_NETWORK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "controller/db/store.h"
-#include "controller/network/network.h"
 
 struct db;
 struct err;
+
+/* A row; texts are borrowed from the statement that reads it. */
+struct network {
+    int64_t key, revision, created_ms;
+    const char *id, *name, *project, *cidr, *gateway;
+    bool nat;
+    int64_t generation;
+};
 
 typedef void network_each(void *ctx, const struct network *network);
 

@@ -7,7 +7,7 @@
 #include "api/node_protocol.h"
 #include "controller/due/reconcile.h"
 #include "controller/instance/console.h"
-#include "controller/ledger/clock/vouch.h"
+#include "controller/ledger/evidence/vouch.h"
 #include "controller/node/node.h"
 #include "controller/node/node_desired.h"
 #include "controller/placement/hosts.h"
@@ -22,7 +22,7 @@
 
 static void look_for_files(void *ctx)
 {
-    reconcile_files(ctx);
+    reconcile_now(ctx, DUE_FILES);
 }
 
 /* ---- who vouches ---- */
@@ -60,7 +60,7 @@ static int observed(struct tx *tx, struct request *r, struct err *err)
     struct node_heard heard;
     if (node_observe(tx, r->caller.node_key, r->input, &heard, err) != 0)
         return -1;
-    reconcile_node_seen(r->app->reconcile, r->caller.node_key);
+    reconcile_renew(r->app->reconcile, DUE_NODES, r->caller.node_key, false);
     vouch_after_commit(tx, r);
     if (heard.freed)
         tx_after_commit(tx, look_for_files, r->app->reconcile, NULL);

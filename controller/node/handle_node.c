@@ -9,7 +9,7 @@
 #include "controller/access/tokens.h"
 #include "controller/db/db.h"
 #include "controller/due/reconcile.h"
-#include "controller/ledger/clock/vouch.h"
+#include "controller/ledger/evidence/vouch.h"
 #include "controller/node/node.h"
 #include "controller/placement/store_node.h"
 #include "controller/request/handlers.h"
@@ -137,9 +137,9 @@ struct removed {
 static void is_removed(void *ctx)
 {
     struct removed *removed = ctx;
-    reconcile_node_removed(removed->reconcile, removed->node_key);
+    reconcile_remove(removed->reconcile, DUE_NODES, removed->node_key);
     vouchers_lost(removed->vouchers, removed->node_key);
-    reconcile_files(removed->reconcile);
+    reconcile_now(removed->reconcile, DUE_FILES);
     free(removed);
 }
 

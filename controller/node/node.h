@@ -7,32 +7,14 @@
 
 #include "api/base/id.h"
 #include "api/node_protocol.h"
-#include "controller/placement/placement.h"
-#include "controller/tx/marks.h"
+#include "controller/node/marks.h"
 
 struct db;
 struct err;
 struct json_writer;
+struct node;
 struct token_made;
 struct tx;
-
-/* A row; texts borrowed or, after store_node_get(), from `owned`. */
-struct node {
-    int64_t key;
-    const char *id, *name, *host_uuid;
-    bool schedulable, silent;
-    struct sizes capacity, used;
-    int64_t instances;
-    int virt;
-    const char *version, *boot_id;
-    int64_t protocol;
-    int64_t last_seen_ms; /* 0: never */
-    int64_t revision, created_ms, deleted_ms;
-    char *owned;
-};
-
-void node_release(struct node *node);
-#define auto_node __attribute__((cleanup(node_release)))
 
 /* With its conditions and quarantined domains. */
 int node_put(struct db *db, struct json_writer *w, const char *key, const struct node *node,

@@ -9,13 +9,12 @@
 #include "api/json/json.h"
 #include "api/node_protocol.h"
 #include "controller/db/db.h"
-#include "controller/db/meta.h"
 #include "controller/image/store_image.h"
 #include "controller/instance/console.h"
-#include "controller/network/network.h"
 #include "controller/network/store_network.h"
+#include "controller/node/marks.h"
 #include "controller/node/store_desired.h"
-#include "controller/tx/marks.h"
+#include "controller/tx/meta.h"
 
 static void put_instance(void *ctx, const struct desired_instance *row)
 {

@@ -13,12 +13,12 @@
 #include "api/base/err.h"
 #include "api/base/limits.h"
 #include "api/base/log.h"
-#include "controller/db/meta.h"
 #include "controller/instance/store_instance.h"
+#include "controller/node/marks.h"
 #include "controller/node/node.h"
 #include "controller/placement/hosts.h"
 #include "controller/placement/store_node.h"
-#include "controller/tx/marks.h"
+#include "controller/tx/meta.h"
 #include "controller/tx/writer.h"
 
 /* Its agent must look: it sees another epoch and asks for everything. */

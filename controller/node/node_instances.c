@@ -5,6 +5,7 @@
 #include "api/base/err.h"
 #include "api/base/mem.h"
 #include "controller/instance/instance.h"
+#include "controller/instance/instance_evidence.h"
 #include "controller/instance/instance_observed.h"
 #include "controller/instance/store_instance.h"
 #include "controller/ledger/evidence/evidence.h"
@@ -99,7 +100,7 @@ static int observe_one(struct observing *o, struct instance *instance,
     bool is_there = seen->state == STATE_RUNNING || seen->state == STATE_STOPPED ||
                     seen->state == STATE_CRASHED;
     if (o->new_boot && is_there &&
-        evidence_still_there(o->tx, o->node_key, o->report, seen, err) != 0)
+        instance_witness_there(o->tx, o->node_key, o->report, seen, err) != 0)
         return -1;
     instance->node_silent = false; /* it speaks */
     bool ran = instance->observed_state == STATE_RUNNING;
@@ -112,7 +113,7 @@ static int observe_one(struct observing *o, struct instance *instance,
     if (ran && seen->state != STATE_RUNNING && !o->report->more && !taken_over && !given_up)
         return evidence_ended(o->tx, o->node_key, o->report, seen, err);
     if (taken_over || given_up)
-        return evidence_taken_over(o->tx, o->node_key, o->report, seen, err);
+        return instance_witness_taken_over(o->tx, o->node_key, o->report, seen, err);
     return 0;
 }
 

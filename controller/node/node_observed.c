@@ -9,7 +9,7 @@
 #include "api/base/mem.h"
 #include "api/base/utf8.h"
 #include "api/json/validate.h"
-#include "controller/db/meta.h"
+#include "controller/instance/instance.h"
 #include "controller/instance/operation_rules.h"
 #include "controller/instance/store_instance.h"
 #include "controller/ledger/clock/clock_step.h"
@@ -17,6 +17,7 @@
 #include "controller/node/node.h"
 #include "controller/placement/hosts.h"
 #include "controller/placement/store_node.h"
+#include "controller/tx/meta.h"
 #include "controller/tx/writer.h"
 
 enum { SEEN_WRITTEN_EVERY_MS = 60 * 1000 };

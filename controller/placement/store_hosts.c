@@ -4,7 +4,7 @@
 #include "api/base/err.h"
 #include "api/base/limits.h"
 #include "controller/db/db.h"
-#include "controller/network/network.h"
+#include "controller/placement/address.h"
 #include "controller/placement/hosts.h"
 
 static void copy(char *to, size_t size, const char *text)

@@ -203,14 +203,3 @@ int store_node_past_has(struct db *db, int64_t node_key, const char *boot_id,
     stmt_bind(stmt, "ittt", node_key, boot_id, incarnation, current_boot);
     return stmt_step(stmt, err);
 }
-
-int store_instance_adopt_all(struct db *db, int64_t node_key, int64_t revision, struct err *err)
-{
-    struct stmt auto_stmt *stmt =
-        db_stmt(db, node_key ? "UPDATE instance SET adopt = 1, desired_revision = ?1"
-                               " WHERE gone_ms IS NULL AND deleted_ms IS NULL AND node_key = ?2"
-                             : "UPDATE instance SET adopt = 1, desired_revision = ?1"
-                               " WHERE gone_ms IS NULL AND deleted_ms IS NULL AND ?2 = 0");
-    stmt_bind(stmt, "ii", revision, node_key);
-    return stmt_run(stmt, err);
-}

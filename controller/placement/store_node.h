@@ -7,11 +7,29 @@
 
 #include "api/node_protocol.h"
 #include "controller/db/store.h"
-#include "controller/node/node.h"
+#include "controller/placement/placement.h"
 
 struct db;
 struct err;
 struct host;
+
+/* A row; texts borrowed or, after store_node_get(), from `owned`. */
+struct node {
+    int64_t key;
+    const char *id, *name, *host_uuid;
+    bool schedulable, silent;
+    struct sizes capacity, used;
+    int64_t instances;
+    int virt;
+    const char *version, *boot_id;
+    int64_t protocol;
+    int64_t last_seen_ms; /* 0: never */
+    int64_t revision, created_ms, deleted_ms;
+    char *owned;
+};
+
+void node_release(struct node *node);
+#define auto_node __attribute__((cleanup(node_release)))
 
 typedef void node_each(void *ctx, const struct node *node);
 
@@ -72,8 +90,5 @@ int store_condition_list(struct db *db, int64_t node_key, condition_each *each, 
 int store_condition_put(struct db *db, int64_t node_key, const struct condition *row,
                         struct err *err);
 int store_condition_remove(struct db *db, int64_t node_key, const char *code, struct err *err);
-
-/* All live instances of a node (0: of all): adopt = 1. */
-int store_instance_adopt_all(struct db *db, int64_t node_key, int64_t revision, struct err *err);
 
 #endif

@@ -2,12 +2,10 @@
  * worked for it while its connection slept. */
 #include "controller/request/request.h"
 
-#include "api/base/limits.h"
 #include "api/base/log.h"
 #include "api/base/mem.h"
 #include "api/json/wire.h"
 #include "controller/access/tokens.h"
-#include "controller/request/flights.h"
 #include "controller/tx/readers.h"
 #include "controller/world.h"
 
@@ -152,31 +150,4 @@ bool request_watch(struct request *r, enum watch_kind kind, int64_t key, int64_t
 {
     r->sake.token_key = r->caller.token_key;
     return watch_add_for(r->app->watch, &r->sake, kind, key, after, wait_ms, fire, r);
-}
-
-/* ---- the pool ---- */
-
-void request_pool(struct request *r, request_read *read)
-{
-    r->read = read;
-    flights_take(r->app->flights, r->app->reads, r);
-}
-
-void request_ledger(struct request *r, request_read *read)
-{
-    r->read = read;
-    flights_take(r->app->flights, r->app->ledger_reads, r);
-}
-
-void request_refuse_read(struct request *r, bool of_lane)
-{
-    auto_err struct err err = {0};
-    if (of_lane)
-        err_set(&err, ERR_TOO_MANY_REQUESTS,
-                "%d long reads of this project or token wait already; ask again when they are"
-                " answered",
-                LIMIT_LANE_READS);
-    else
-        err_set(&err, ERR_UNAVAILABLE, "too many long reads wait; try again");
-    request_fail(r, &err);
 }

@@ -21,7 +21,7 @@
 #include "api/json/json.h"
 #include "api/types.h"
 #include "controller/access/access.h"
-#include "controller/event/shares.h"
+#include "controller/access/shares.h"
 #include "controller/wait/watch.h"
 
 struct app;

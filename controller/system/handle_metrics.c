@@ -1,5 +1,5 @@
 /* /metrics: Prometheus text. States are counted from rows when somebody asks. */
-#include "controller/event/shares.h"
+#include "controller/access/shares.h"
 #include "controller/ledger/book/ledger.h"
 #include "controller/request/flights.h"
 #include "controller/request/handlers.h"

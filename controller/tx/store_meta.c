@@ -7,7 +7,7 @@
 #include "api/base/err.h"
 #include "api/base/mem.h"
 #include "controller/db/db.h"
-#include "controller/db/meta.h"
+#include "controller/tx/meta.h"
 #include "controller/tx/writer.h"
 
 int meta_get(struct db *db, const char *name, char **ret_value, struct err *err)

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "controller/tx/writer.h"
+#include "controller/tx/write_job.h"
 
 enum write_lane { LANE_PEOPLE, LANE_HOSTS, LANES };
 

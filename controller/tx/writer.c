@@ -9,8 +9,8 @@
 #include "api/base/log.h"
 #include "api/base/mem.h"
 #include "controller/db/db.h"
-#include "controller/db/meta.h"
 #include "controller/tx/ballast.h"
+#include "controller/tx/meta.h"
 #include "controller/tx/retention.h"
 #include "controller/tx/writer_internal.h"
 

@@ -1,6 +1,8 @@
 /* Cursors of usage: "u2" and numbers, in base64 so that nobody builds on it. What it says is
  * checked, not trusted: a cursor that was invented is refused, or means nothing but a question
  * that could have been asked anyway. */
+#include "controller/usage/usage_cursor.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +11,6 @@
 #include "api/base/buf.h"
 #include "api/base/err.h"
 #include "api/base/mem.h"
-#include "controller/usage/usage_query.h"
 
 enum { SKIP_MAX = 1000 * 1000 * 1000 };
 

@@ -7,7 +7,7 @@
 
 #include "api/base/clock.h"
 #include "api/base/mem.h"
-#include "controller/usage/usage_query.h"
+#include "controller/usage/usage_cursor.h"
 
 enum {
     KEPT = 8,

@@ -8,26 +8,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "api/base/limits.h"
 #include "controller/ledger/book/ledger.h"
+#include "controller/usage/usage_cursor.h"
 #include "controller/usage/usage_sum.h"
 
-struct buf;
+struct app;
 struct db;
 struct err;
 struct request;
 struct usage_names;
 
 enum { USAGE_PAGE_DEFAULT = 1000, USAGE_PAGE = 10000 };
-
-struct usage_query {
-    struct usage_question question;
-    char labels[USAGE_LABELS][LIMIT_LABEL_NAME + 1];
-    struct ledger_moment moment;
-    /* Where the page begins: a period, and how many of its rows came before. */
-    int64_t position_ms;
-    size_t skip;
-};
 
 /* start, end, granularity, group_by, meter, project, cursor; what is missing gets its default.
  * The moment is the cursor's or the present one. */
@@ -42,18 +33,10 @@ int usage_time_parse(const char *field, const char *text, int64_t *ret_ms, struc
 int usage_range_parse(struct request *r, const struct ledger_moment *moment, bool hours,
                       int64_t *ret_from_ms, int64_t *ret_to_ms, struct err *err);
 
-/* The cursor of a page that begins at (position_ms, skip). */
-void usage_cursor(const struct usage_query *query, int64_t position_ms, size_t skip,
-                  struct buf *out);
-/* Pure: reads it back into moment and position. It must be of the same question, and may not
- * speak of what is not known `now`. */
-int usage_cursor_parse(const char *text, const struct ledger_moment *now, struct usage_query *query,
-                       struct err *err);
-/* The same, against what is known at present: the moment must be one that there was. */
+/* As usage_cursor_parse(), against what is known at present: the moment must be one that there
+ * was. */
 int usage_cursor_take(struct app *app, struct db *db, const char *text, struct usage_query *query,
                       struct err *err);
-/* Whether the position is where a period of the question begins. */
-bool usage_position_fits(const struct usage_query *query);
 
 /* Rows from the query's position on. Between periods it lets go of what it reads, so that a
  * long answer keeps no old state of the database. */

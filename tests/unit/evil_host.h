@@ -4,7 +4,7 @@
 
 #include <fcntl.h>
 
-#include "controller/db/meta.h"
+#include "controller/tx/meta.h"
 #include "controller/tx/readers.h"
 #include "tests/unit/controller_world.h"
 

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 
 #include "api/base/failpoint.h"
-#include "controller/db/meta.h"
+#include "controller/tx/meta.h"
 #include "controller/tx/readers.h"
 #include "tests/unit/controller_tenants.h"
 

@@ -1,7 +1,7 @@
 /* The revision log over HTTP: pages, long polls, streams, and what is no longer kept. */
 #include <poll.h>
 
-#include "controller/db/meta.h"
+#include "controller/tx/meta.h"
 #include "controller/tx/readers.h"
 #include "controller/wait/watch.h"
 #include "tests/lib/raw_http.h"

@@ -1,9 +1,9 @@
 /* What a controller does when things go wrong around it: hosts that cannot look, copies of
  * the database, twins, clocks that jump. */
-#include "controller/db/meta.h"
 #include "controller/instance/instance.h"
 #include "controller/instance/operation_rules.h"
 #include "controller/instance/store_instance.h"
+#include "controller/tx/meta.h"
 #include "controller/tx/readers.h"
 #include "controller/tx/retention.h"
 #include "tests/unit/controller_world.h"

@@ -4,7 +4,7 @@
 #include "api/base/buf.h"
 #include "api/base/clock.h"
 #include "api/base/limits.h"
-#include "controller/db/meta.h"
+#include "controller/tx/meta.h"
 #include "controller/tx/readers.h"
 #include "tests/unit/controller_world.h"
 

@@ -1,7 +1,7 @@
 /* Prices as rows: who makes, sees and ends them, that the past keeps its prices, and what
  * rating gets to read. */
 #include "api/base/limits.h"
-#include "controller/ledger/clock/vouch.h"
+#include "controller/ledger/evidence/vouch.h"
 #include "controller/ledger/price/price.h"
 #include "controller/tx/readers.h"
 #include "tests/unit/controller_tenants.h"

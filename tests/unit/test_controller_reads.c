@@ -6,8 +6,8 @@
 #include <sys/resource.h>
 
 #include "api/base/limits.h"
+#include "controller/descriptors.h"
 #include "controller/request/flights.h"
-#include "controller/tx/descriptors.h"
 #include "controller/tx/readers.h"
 #include "controller/wait/pool.h"
 #include "tests/lib/bell.h"

@@ -4,8 +4,8 @@
 #include <sqlite3.h>
 
 #include "api/base/failpoint.h"
-#include "controller/db/meta.h"
 #include "controller/instance/store_instance.h"
+#include "controller/tx/meta.h"
 #include "controller/tx/readers.h"
 #include "controller/tx/retention.h"
 #include "controller/wait/watch.h"

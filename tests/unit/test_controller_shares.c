@@ -1,6 +1,6 @@
 /* Shares: each limit at its edge, for each kind of what is held and each kind of holder. */
 #include "api/base/limits.h"
-#include "controller/event/shares.h"
+#include "controller/access/shares.h"
 #include "controller/request/request.h"
 #include "tests/unit/controller_world.h"
 

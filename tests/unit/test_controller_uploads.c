@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 
 #include "api/base/limits.h"
-#include "controller/event/shares.h"
+#include "controller/access/shares.h"
 #include "controller/wait/pool.h"
 #include "tests/lib/bell.h"
 #include "tests/lib/raw_http.h"

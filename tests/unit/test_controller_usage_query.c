@@ -4,9 +4,9 @@
 #include <sched.h>
 
 #include "api/base/base64.h"
-#include "controller/ledger/clock/vouch.h"
-#include "controller/ledger/clock/vouch_set.h"
 #include "controller/ledger/evidence/evidence.h"
+#include "controller/ledger/evidence/vouch.h"
+#include "controller/ledger/evidence/vouch_set.h"
 #include "controller/tx/readers.h"
 #include "controller/usage/usage_query.h"
 #include "tests/lib/focus_rules.h"

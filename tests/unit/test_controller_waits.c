@@ -1,7 +1,7 @@
 /* Requests that wait: each has its share, and ends when its client leaves and when its token
  * does, whatever flows meanwhile. */
 #include "api/base/limits.h"
-#include "controller/event/shares.h"
+#include "controller/access/shares.h"
 #include "controller/wait/watch.h"
 #include "tests/lib/raw_http.h"
 #include "tests/unit/controller_tenants.h"

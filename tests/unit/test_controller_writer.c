@@ -24,7 +24,7 @@
 #include "api/base/log.h"
 #include "api/base/mem.h"
 #include "controller/db/db.h"
-#include "controller/db/meta.h"
+#include "controller/tx/meta.h"
 #include "controller/tx/writer.h"
 #include "controller/wait/watch.h"
 #include "tests/lib/guard.h"

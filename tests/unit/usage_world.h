@@ -5,8 +5,8 @@
 #include "tests/unit/controller_world.h"
 
 #include "controller/ledger/book/ledger_seal.h"
-#include "controller/ledger/clock/vouch.h"
 #include "controller/ledger/evidence/evidence.h"
+#include "controller/ledger/evidence/vouch.h"
 #include "controller/placement/hosts.h"
 
 struct sealing {

@@ -12,9 +12,10 @@
 #include "controller/ledger/book/ledger_months.h"
 #include "controller/ledger/book/store_segment.h"
 #include "controller/ledger/clock/clock_step.h"
-#include "controller/ledger/clock/vouch.h"
-#include "controller/ledger/clock/vouch_set.h"
 #include "controller/ledger/evidence/ledger_views.h"
+#include "controller/ledger/evidence/vouch.h"
+#include "controller/ledger/evidence/vouch_set.h"
+#include "controller/ledger/segment/store_seal.h"
 #include "controller/tx/readers.h"
 #include "controller/world.h"
 

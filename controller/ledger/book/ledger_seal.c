@@ -12,8 +12,9 @@
 #include "controller/ledger/book/ledger_advance.h"
 #include "controller/ledger/book/store_segment.h"
 #include "controller/ledger/clock/clock_step.h"
-#include "controller/ledger/clock/vouch.h"
 #include "controller/ledger/evidence/evidence.h"
+#include "controller/ledger/evidence/vouch.h"
+#include "controller/ledger/segment/store_seal.h"
 #include "controller/placement/hosts.h"
 #include "controller/tx/writer.h"
 

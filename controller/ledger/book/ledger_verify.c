@@ -11,6 +11,7 @@
 #include "api/base/err.h"
 #include "controller/db/db.h"
 #include "controller/ledger/book/ledger_verify_internal.h"
+#include "controller/ledger/segment/store_seal.h"
 
 void verify_differs(struct verify *v, const char *format, ...)
 {

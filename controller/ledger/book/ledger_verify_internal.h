@@ -10,6 +10,7 @@
 #include "controller/ledger/book/ledger_advance.h"
 #include "controller/ledger/book/ledger_verify.h"
 #include "controller/ledger/book/store_segment.h"
+#include "controller/ledger/segment/store_seal.h"
 
 struct db;
 struct err;

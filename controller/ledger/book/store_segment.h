@@ -1,4 +1,4 @@
-/* Rows of the ledger and of its seals. */
+/* Rows of the ledger. */
 #ifndef MINICLOUD_CONTROLLER_LEDGER_BOOK_STORE_SEGMENT_H
 #define MINICLOUD_CONTROLLER_LEDGER_BOOK_STORE_SEGMENT_H
 
@@ -60,21 +60,5 @@ typedef bool segment_while(void *ctx, const struct segment *segment);
 int store_segment_started(struct db *db, int64_t after_key, const struct ledger_filter *filter,
                           segment_while *each, void *ctx, struct err *err);
 int store_segment_last_key(struct db *db, int64_t *ret_key, struct err *err);
-
-struct seal {
-    int64_t key, until_ms, observation_key, news_key, segment_ordinal, sealed_ms;
-    uint8_t observation_chain[SHA256_BYTES], segment_chain[SHA256_BYTES], chain[SHA256_BYTES];
-};
-/* The hash that it must carry, from the one before and its own columns. */
-void seal_chain(const uint8_t before[SHA256_BYTES], const struct seal *seal,
-                uint8_t ret_chain[SHA256_BYTES]);
-/* 1: the newest one; 0: none yet (zeroed); -1. */
-int store_seal_last(struct db *db, struct seal *ret_seal, struct err *err);
-int store_seal_add(struct db *db, struct seal *seal, struct err *err);
-/* The one that carries this hash; 1, 0, -1. */
-int store_seal_find(struct db *db, const uint8_t chain[SHA256_BYTES], struct seal *ret_seal,
-                    struct err *err);
-/* The one after `key`: 1, 0, -1. */
-int store_seal_next(struct db *db, int64_t key, struct seal *ret_seal, struct err *err);
 
 #endif

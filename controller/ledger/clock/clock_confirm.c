@@ -9,8 +9,8 @@
 #include "api/types.h"
 #include "controller/db/db.h"
 #include "controller/ledger/clock/clock_step.h"
-#include "controller/ledger/clock/vouch.h"
 #include "controller/ledger/evidence/evidence.h"
+#include "controller/ledger/evidence/vouch.h"
 #include "controller/tx/writer.h"
 
 const char *const clock_word_names[] = {"keep", "take", "controller", NULL};

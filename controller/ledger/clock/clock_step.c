@@ -9,9 +9,9 @@
 #include "api/base/err.h"
 #include "api/base/log.h"
 #include "api/base/mem.h"
-#include "controller/ledger/book/store_segment.h"
-#include "controller/ledger/clock/vouch.h"
 #include "controller/ledger/evidence/evidence.h"
+#include "controller/ledger/evidence/vouch.h"
+#include "controller/ledger/segment/store_seal.h"
 #include "controller/tx/writer.h"
 
 /* ---- steps ---- */

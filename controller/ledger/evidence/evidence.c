@@ -9,9 +9,7 @@
 #include "api/base/err.h"
 #include "api/base/mem.h"
 #include "controller/db/db.h"
-#include "controller/instance/instance.h"
-#include "controller/instance/store_instance.h"
-#include "controller/ledger/clock/vouch.h"
+#include "controller/ledger/evidence/vouch.h"
 #include "controller/placement/hosts.h"
 #include "controller/tx/writer.h"
 
@@ -186,7 +184,7 @@ int evidence_own_seen(struct tx *tx, struct err *err)
 
 /* Without a report since our start there is no pair: then the line of its boot has to do, and
  * without that what it vouched for last. It is never earlier than that. */
-static int64_t host_now(struct tx *tx, const struct host *host, struct err *err)
+int64_t evidence_host_now(struct tx *tx, const struct host *host, struct err *err)
 {
     if (host->pair_own_ms > 0)
         return host->pair_boottime_ms + (clock_boottime_ms() - host->pair_own_ms);
@@ -204,63 +202,8 @@ static int64_t host_now(struct tx *tx, const struct host *host, struct err *err)
     return now;
 }
 
-int evidence_renamed(struct tx *tx, const struct instance *instance, struct err *err)
-{
-    const struct host *host = hosts_find(tx->hosts, instance->node_key);
-    if (!host || !*host->boot_id || instance->observed_state == STATE_PROVISIONING)
-        return 0;
-    int64_t at = host_now(tx, host, err);
-    if (at < 0)
-        return -1;
-    return evidence_witness(tx,
-                            &(struct witnessed){.kind = OBS_ALLOCATED,
-                                                .node_key = host->key,
-                                                .boot_id = host->boot_id,
-                                                .resource_id = instance->id,
-                                                .boottime_ms = at,
-                                                .wall_ms = tx->now_ms,
-                                                .vcpus = instance->sizes.vcpus,
-                                                .memory_mib = instance->sizes.memory_mib,
-                                                .disk_gib = instance->sizes.disk_gib,
-                                                .flavor_key = instance->flavor_key},
-                            err);
-}
-
-static int witness_report(struct tx *tx, int64_t node_key, int kind,
-                          const struct node_report *report, const struct observed_instance *seen,
-                          struct err *err)
-{
-    struct observation sizes = {
-        .kind = kind, .instance = seen->id, .vcpus = seen->vcpus, .memory_mib = seen->memory_mib};
-    int64_t flavor_key;
-    if (seen->vcpus <= 0 || seen->memory_mib <= 0)
-        return 0;
-    if (store_instance_flavor_of(tx->db, &sizes, &flavor_key, err) != 0)
-        return -1;
-    return evidence_witness(tx,
-                            &(struct witnessed){.kind = kind,
-                                                .node_key = node_key,
-                                                .boot_id = report->boot_id,
-                                                .resource_id = seen->id,
-                                                .run = seen->run,
-                                                .boottime_ms = report->boottime_ms,
-                                                .wall_ms = report->wall_ms,
-                                                .vcpus = seen->vcpus,
-                                                .memory_mib = seen->memory_mib,
-                                                .disk_gib = seen->disk_gib,
-                                                .flavor_key = flavor_key},
-                            err);
-}
-
-int evidence_still_there(struct tx *tx, int64_t node_key, const struct node_report *report,
-                         const struct observed_instance *seen, struct err *err)
-{
-    return witness_report(tx, node_key, OBS_ALLOCATED, report, seen, err);
-}
-
-/* Runs of this boot that were started and not stopped, as far as the log knows. */
-static int end_runs(struct tx *tx, int64_t node_key, const struct node_report *report,
-                    const struct observed_instance *seen, struct err *err)
+int evidence_ended(struct tx *tx, int64_t node_key, const struct node_report *report,
+                   const struct observed_instance *seen, struct err *err)
 {
     bool runs = seen->state == STATE_RUNNING;
     auto_stmt struct stmt *stmt =
@@ -285,30 +228,6 @@ static int end_runs(struct tx *tx, int64_t node_key, const struct node_report *r
             return -1;
     }
     return rc;
-}
-
-int evidence_ended(struct tx *tx, int64_t node_key, const struct node_report *report,
-                   const struct observed_instance *seen, struct err *err)
-{
-    return end_runs(tx, node_key, report, seen, err);
-}
-
-int evidence_taken_over(struct tx *tx, int64_t node_key, const struct node_report *report,
-                        const struct observed_instance *seen, struct err *err)
-{
-    if (end_runs(tx, node_key, report, seen, err) != 0)
-        return -1;
-    if (seen->state == STATE_ABSENT)
-        return evidence_witness(tx,
-                                &(struct witnessed){.kind = OBS_GONE,
-                                                    .node_key = node_key,
-                                                    .boot_id = report->boot_id,
-                                                    .resource_id = seen->id,
-                                                    .boottime_ms = report->boottime_ms,
-                                                    .wall_ms = report->wall_ms},
-                                err);
-    int kind = seen->state == STATE_RUNNING ? OBS_STARTED : OBS_ALLOCATED;
-    return witness_report(tx, node_key, kind, report, seen, err);
 }
 
 int evidence_priced(struct tx *tx, const char *price_id, int64_t terms, struct err *err)
@@ -347,7 +266,7 @@ int evidence_deleted(struct tx *tx, const struct host *host, const char *resourc
 {
     if (!host || !*host->boot_id)
         return 0;
-    int64_t at = host_now(tx, host, err);
+    int64_t at = evidence_host_now(tx, host, err);
     if (at < 0)
         return -1;
     return evidence_witness(tx,

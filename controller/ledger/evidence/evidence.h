@@ -42,23 +42,14 @@ int evidence_own_seen(struct tx *tx, struct err *err);
 /* A boot reports for the first time: whatever its rows say of its order, this holds. */
 int evidence_booted(struct tx *tx, int64_t node_key, const struct node_report *report,
                     int64_t boot_order, struct err *err);
+/* Now in the host's time, by the last pair of clocks; -1. */
+int64_t evidence_host_now(struct tx *tx, const struct host *host, struct err *err);
 /* Delete was accepted now: mapped to the host's time by the last pair of clocks. */
 int evidence_deleted(struct tx *tx, const struct host *host, const char *resource_id,
                      struct err *err);
 
-/* Its flavor changed and its sizes did not. */
-struct instance;
-int evidence_renamed(struct tx *tx, const struct instance *instance, struct err *err);
-/* A host that has booted anew still has it, by its first report. */
-int evidence_still_there(struct tx *tx, int64_t node_key, const struct node_report *report,
-                         const struct observed_instance *seen, struct err *err);
-/* After a restored database has taken it over, or has given it up (it is absent): what was
- * acknowledged to the database that is no more does not come again, so the report says what is:
- * that it is there, or gone; that it runs; and that other runs of this boot have ended. */
-int evidence_taken_over(struct tx *tx, int64_t node_key, const struct node_report *report,
-                        const struct observed_instance *seen, struct err *err);
-/* It does not run any more, and the report that says so brought no word of its end: it has ended
- * by now. Should word of when come later, that counts. */
+/* Runs of this boot that were started and not stopped, as far as the log knows, have ended by now,
+ * all but the one that runs by the report. Should word of when come later, that counts. */
 int evidence_ended(struct tx *tx, int64_t node_key, const struct node_report *report,
                    const struct observed_instance *seen, struct err *err);
 /* A price is on these terms from now on (price_terms()). */

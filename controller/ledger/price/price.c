@@ -8,7 +8,7 @@
 #include "api/base/err.h"
 #include "api/base/limits.h"
 #include "api/base/mem.h"
-#include "controller/db/meta.h"
+#include "controller/tx/meta.h"
 #include "controller/tx/readers.h"
 #include "controller/tx/writer.h"
 #include "controller/world.h"

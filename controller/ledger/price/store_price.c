@@ -8,8 +8,8 @@
 #include "api/base/mem.h"
 #include "api/json/json.h"
 #include "controller/db/db.h"
-#include "controller/ledger/clock/vouch.h"
 #include "controller/ledger/evidence/evidence.h"
+#include "controller/ledger/evidence/vouch.h"
 #include "controller/ledger/price/price.h"
 #include "controller/tx/writer.h"
 

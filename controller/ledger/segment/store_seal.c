@@ -1,11 +1,12 @@
-/* Rows of seals; see store_segment.h. */
+/* Rows of seals. */
+#include "controller/ledger/segment/store_seal.h"
+
 #include <string.h>
 
 #include "api/base/buf.h"
 #include "api/base/err.h"
 #include "api/base/mem.h"
 #include "controller/db/db.h"
-#include "controller/ledger/book/store_segment.h"
 
 void seal_chain(const uint8_t before[SHA256_BYTES], const struct seal *seal,
                 uint8_t ret_chain[SHA256_BYTES])

@@ -1,7 +1,7 @@
 /* What a data folder holds, before anything in it is made: a cloud, nothing yet, or what is left
  * of a cloud whose database was lost. */
-#ifndef MINICLOUD_CONTROLLER_TX_DATA_DIR_H
-#define MINICLOUD_CONTROLLER_TX_DATA_DIR_H
+#ifndef MINICLOUD_CONTROLLER_DATA_DIR_H
+#define MINICLOUD_CONTROLLER_DATA_DIR_H
 
 struct err;
 

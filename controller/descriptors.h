@@ -1,6 +1,6 @@
 /* File descriptors: enough for what the limits allow, and some that no connection can take. */
-#ifndef MINICLOUD_CONTROLLER_TX_DESCRIPTORS_H
-#define MINICLOUD_CONTROLLER_TX_DESCRIPTORS_H
+#ifndef MINICLOUD_CONTROLLER_DESCRIPTORS_H
+#define MINICLOUD_CONTROLLER_DESCRIPTORS_H
 
 #include <stddef.h>
 #include <stdint.h>

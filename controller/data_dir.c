@@ -3,7 +3,7 @@
  * is on the disk before any other file of ours is made and goes when the first start is
  * committed. So a first start that lost its power goes on, and a database that was lost later is
  * never taken for one. */
-#include "controller/tx/data_dir.h"
+#include "controller/data_dir.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include "api/base/file.h"
 #include "api/base/mem.h"
 #include "controller/db/db.h"
-#include "controller/db/meta.h"
+#include "controller/tx/meta.h"
 
 static const char mark_name[] = "first-start";
 

@@ -4,8 +4,8 @@
  *
  * Our own line is fixed at the first start within a boot, so that setting the wall clock
  * moves nothing (clock_step.h). Thread-safe. */
-#ifndef MINICLOUD_CONTROLLER_LEDGER_CLOCK_VOUCH_H
-#define MINICLOUD_CONTROLLER_LEDGER_CLOCK_VOUCH_H
+#ifndef MINICLOUD_CONTROLLER_LEDGER_EVIDENCE_VOUCH_H
+#define MINICLOUD_CONTROLLER_LEDGER_EVIDENCE_VOUCH_H
 
 #include <stdbool.h>
 #include <stddef.h>

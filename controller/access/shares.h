@@ -2,8 +2,8 @@
  * one token, one project and all of them together may have. One table of kinds says it all,
  * so that something new that is bounded is one more row. Operators and agents have room of
  * their own: no project can take theirs. */
-#ifndef MINICLOUD_CONTROLLER_EVENT_SHARES_H
-#define MINICLOUD_CONTROLLER_EVENT_SHARES_H
+#ifndef MINICLOUD_CONTROLLER_ACCESS_SHARES_H
+#define MINICLOUD_CONTROLLER_ACCESS_SHARES_H
 
 #include <stddef.h>
 #include <stdint.h>

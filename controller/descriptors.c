@@ -1,5 +1,5 @@
 /* How many descriptors there may be, and whose they are; see descriptors.h. */
-#include "controller/tx/descriptors.h"
+#include "controller/descriptors.h"
 
 #include <sys/resource.h>
 

@@ -1,5 +1,5 @@
 /* Sets of boots by their content; see vouch_set.h. */
-#include "controller/ledger/clock/vouch_set.h"
+#include "controller/ledger/evidence/vouch_set.h"
 
 #include <pthread.h>
 #include <stdlib.h>

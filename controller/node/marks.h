@@ -11,8 +11,8 @@
  *     first key: a new key is made and the log says so. What hosts remember proves nothing then;
  *     each is believed for its own share (node_epoch.c), and for the rest an operator's word
  *     counts. */
-#ifndef MINICLOUD_CONTROLLER_TX_MARKS_H
-#define MINICLOUD_CONTROLLER_TX_MARKS_H
+#ifndef MINICLOUD_CONTROLLER_NODE_MARKS_H
+#define MINICLOUD_CONTROLLER_NODE_MARKS_H
 
 #include <stdint.h>
 

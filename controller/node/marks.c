@@ -1,5 +1,5 @@
 /* Marks: signing and judging; see marks.h. */
-#include "controller/tx/marks.h"
+#include "controller/node/marks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "api/base/id.h"
 #include "api/base/log.h"
 #include "api/base/mem.h"
-#include "controller/db/meta.h"
+#include "controller/tx/meta.h"
 
 enum { HISTORY_LEN = MARK_TEXT_MAX - 1, SIGNATURE_LEN = NODE_MARK_MAX - HISTORY_LEN };
 

@@ -1,7 +1,7 @@
 /* Single values of the whole database: the epoch within which generations, runs and
  * revisions compare, and the day it was made. */
-#ifndef MINICLOUD_CONTROLLER_DB_META_H
-#define MINICLOUD_CONTROLLER_DB_META_H
+#ifndef MINICLOUD_CONTROLLER_TX_META_H
+#define MINICLOUD_CONTROLLER_TX_META_H
 
 #include <stdint.h>
 

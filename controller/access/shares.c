@@ -1,6 +1,6 @@
 /* Counts by kind, and by kind and holder in a hash table: only who holds something now is in
  * it, so it is as long as what is held, and that has a bound. */
-#include "controller/event/shares.h"
+#include "controller/access/shares.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "api/base/err.h"
 #include "api/base/limits.h"
 #include "api/base/mem.h"
-#include "controller/request/request.h"
+#include "controller/access/access.h"
 
 enum { BUCKETS = 1024 };
 

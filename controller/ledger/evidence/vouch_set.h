@@ -2,8 +2,8 @@
  * (ledger.h) names the set by a number that follows from what is in it, so all pages of an answer
  * take the word of the same hosts, whoever falls silent or comes back meanwhile. Which hosts vouch
  * changes seldom, so sets are few; the ones that were asked for last are kept. Thread-safe. */
-#ifndef MINICLOUD_CONTROLLER_LEDGER_CLOCK_VOUCH_SET_H
-#define MINICLOUD_CONTROLLER_LEDGER_CLOCK_VOUCH_SET_H
+#ifndef MINICLOUD_CONTROLLER_LEDGER_EVIDENCE_VOUCH_SET_H
+#define MINICLOUD_CONTROLLER_LEDGER_EVIDENCE_VOUCH_SET_H
 
 #include <stdbool.h>
 #include <stddef.h>

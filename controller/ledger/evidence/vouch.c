@@ -1,5 +1,5 @@
 /* Pairs of clocks, and the lines that they should lie on; see vouch.h. */
-#include "controller/ledger/clock/vouch.h"
+#include "controller/ledger/evidence/vouch.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -10,8 +10,8 @@
 #include "api/base/clock.h"
 #include "api/base/err.h"
 #include "api/base/mem.h"
-#include "controller/db/meta.h"
-#include "controller/ledger/clock/vouch_set.h"
+#include "controller/ledger/evidence/vouch_set.h"
+#include "controller/tx/meta.h"
 #include "controller/tx/writer.h"
 
 struct vouchers {
