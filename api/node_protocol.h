@@ -37,7 +37,7 @@
 #include "api/json/wire.h"
 #include "api/types.h"
 
-enum { NODE_PROTOCOL = 1, NODE_MARK_MAX = 40 };
+enum { NODE_PROTOCOL = 1, NODE_MARK_MAX = 40, EPOCH_MAX = 256 };
 
 struct node_capacity {
     int64_t cpus;       /* online host CPUs less the reserved ones, times the overcommit setting */

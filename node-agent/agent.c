@@ -1,4 +1,4 @@
-/* Starts and stops the parts of the agent; guests notice neither. See agent.h. */
+/* Starts and stops the parts of the agent; guests notice neither. */
 #include "node-agent/agent.h"
 
 #include <stdlib.h>
@@ -11,25 +11,23 @@
 #include "api/base/log.h"
 #include "api/base/mem.h"
 #include "node-agent/evidence/ends.h"
-#include "node-agent/evidence/evidence.h"
 #include "node-agent/evidence/exits.h"
 #include "node-agent/evidence/hook.h"
+#include "node-agent/evidence/spool.h"
+#include "node-agent/host/health.h"
+#include "node-agent/host/hypervisor.h"
+#include "node-agent/instance/evidence.h"
+#include "node-agent/instance/instance.h"
+#include "node-agent/instance/registry.h"
+#include "node-agent/instance/work.h"
+#include "node-agent/link/client.h"
+#include "node-agent/link/images.h"
+#include "node-agent/link/report.h"
+#include "node-agent/link/sync.h"
+#include "node-agent/link/watch.h"
+#include "node-agent/settings.h"
 
-enum { STACK_BYTES = 512 * 1024, IDLE_MS = 30000, STOP_MS = 5000 };
-
-int agent_start_thread(pthread_t *ret, void *(*run)(void *), void *arg, const char *name,
-                       struct err *err)
-{
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    int r = pthread_create(ret, &attributes, run, arg);
-    pthread_attr_destroy(&attributes);
-    if (r != 0)
-        return err_set(err, ERR_INTERNAL, "no thread for %s: %s", name, strerror(r));
-    pthread_setname_np(*ret, name);
-    return 0;
-}
+enum { IDLE_MS = 30000, STOP_MS = 5000 };
 
 static int open_spool(struct agent *agent, struct err *err)
 {
@@ -59,10 +57,13 @@ int agent_start(struct agent *agent, struct err *err)
 {
     const struct settings *set = &agent->settings;
     agent->ops = &hv_host_ops;
-    agent->hv = (struct hv_settings){.uri = set->libvirt_uri,
-                                     .pool = set->pool,
-                                     .pool_path = set->pool_path,
-                                     .run_dir = set->run_dir};
+    agent->hv = xcalloc(1, sizeof *agent->hv);
+    *agent->hv = (struct hv_settings){.uri = set->libvirt_uri,
+                                      .pool = set->pool,
+                                      .pool_path = set->pool_path,
+                                      .run_dir = set->run_dir};
+    agent->info = xcalloc(1, sizeof *agent->info);
+    agent->health = xcalloc(1, sizeof *agent->health);
     struct work_settings work = {.workers = set->workers,
                                  .written_off_max = set->lost_workers,
                                  .deadline_ms = set->call_deadline,
@@ -75,7 +76,7 @@ int agent_start(struct agent *agent, struct err *err)
     pthread_mutex_init(&agent->lock, NULL);
     pthread_mutex_init(&agent->nat_lock, NULL);
     clock_boot_id(agent->boot_id);
-    sync_new(agent);
+    client_new(agent);
     report_new(agent);
     if (open_spool(agent, err) || start_exits(agent, err) || hv_start(err) ||
         images_new(agent, err) || work_new(&work, &agent->workers, err))
@@ -105,7 +106,7 @@ void agent_stop(struct agent *agent)
 {
     agent->stopping = true;
     __atomic_store_n(&agent->cancel, true, __ATOMIC_RELAXED);
-    sync_wake(agent);
+    client_wake(agent);
     sync_stop(agent);
     watch_stop(agent);
     bool quiet = work_stop(agent->workers, STOP_MS);
@@ -121,6 +122,9 @@ void agent_stop(struct agent *agent)
     free(agent->ends_path);
     free_instances(agent);
     spool_close(agent->spool);
-    free(agent->sync);
+    client_free(agent);
+    free(agent->hv);
+    free(agent->info);
+    free(agent->health);
     settings_release(&agent->settings);
 }

@@ -13,6 +13,7 @@
 #include "api/base/log.h"
 #include "node-agent/agent.h"
 #include "node-agent/evidence/hook.h"
+#include "node-agent/settings.h"
 #include "node-agent/xml/xml.h"
 
 #define DEFAULT_CONFIG "/etc/minicloud/agent.conf"

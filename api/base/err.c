@@ -1,5 +1,5 @@
 /* The error table and the struct that carries one. Knows nothing of where errors
- * come from or go to, except their RFC 9457 text. */
+ * come from or go to. */
 #include "api/base/err.h"
 
 #include <errno.h>
@@ -8,10 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/base/buf.h"
 #include "api/base/mem.h"
 #include "api/base/utf8.h"
-#include "api/json/json.h"
 
 /* Exit codes: 1 API error, 2 usage, 3 not found, 4 access, 5 operation failed,
  * 6 timed out, 7 no connection. */
@@ -154,38 +152,4 @@ void err_clear(struct err *err)
     err->code = ERR_NONE;
     err->field[0] = '\0';
     err->msg[0] = '\0';
-}
-
-/* The members of `more`, without its braces. */
-static void put_more(struct json_writer *w, const char *more)
-{
-    const char *first = strchr(more, '{');
-    const char *last = strrchr(more, '}');
-    if (!first || !last)
-        return;
-    first++;
-    first += strspn(first, " \t\r\n");
-    if (first < last)
-        json_put_raw(w, NULL, first, (size_t)(last - first));
-}
-
-void err_problem(const struct err *err, const char *request_id, struct buf *out)
-{
-    const struct err_info *info = err_info(err->code);
-    char type[96];
-    snprintf(type, sizeof(type), "urn:minicloud:problem:%s", info->name);
-    struct json_writer w = JSON_WRITER(out);
-    json_open(&w, NULL, '{');
-    json_put_str(&w, "type", type);
-    json_put_str(&w, "title", info->title);
-    json_put_i64(&w, "status", info->status);
-    json_put_str(&w, "code", info->name);
-    json_put_str(&w, "detail", err->msg);
-    if (err->field[0])
-        json_put_str(&w, "field", err->field);
-    if (request_id)
-        json_put_str(&w, "request_id", request_id);
-    if (err->more)
-        put_more(&w, err->more);
-    json_close(&w, '}');
 }

@@ -9,8 +9,6 @@
 
 #include <stddef.h>
 
-struct buf;
-
 enum err_code {
     ERR_NONE = 0,
     ERR_INVALID,           /* 400 invalid_request: malformed text, framing, query */
@@ -87,9 +85,5 @@ void err_move(struct err *to, struct err *from);
 /* Frees `more` and empties the rest; a kilobyte of text is not worth zeroing. */
 void err_clear(struct err *err);
 #define auto_err __attribute__((cleanup(err_clear)))
-
-/* Appends the RFC 9457 problem document: type, title, status, code, detail,
- * field (when there is one) and the members of `more`. */
-void err_problem(const struct err *err, const char *request_id, struct buf *out);
 
 #endif

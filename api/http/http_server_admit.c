@@ -10,6 +10,7 @@
 
 #include "api/base/mem.h"
 #include "api/http/http_server_impl.h"
+#include "api/http/problem.h"
 
 /* ---- limits ---- */
 

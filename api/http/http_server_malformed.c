@@ -21,6 +21,7 @@
 #include "api/base/log.h"
 #include "api/base/mem.h"
 #include "api/http/http_server_impl.h"
+#include "api/http/problem.h"
 #include "api/json/json.h"
 
 #define LINE_RULE                                                                  \

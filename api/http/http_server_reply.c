@@ -9,6 +9,7 @@
 #include "api/base/log.h"
 #include "api/base/mem.h"
 #include "api/http/http_server_impl.h"
+#include "api/http/problem.h"
 
 /* One response for all: with its headers, so that a reply costs no more than queueing it. */
 struct http_shared {

@@ -6,25 +6,26 @@
 #include <string.h>
 
 #include "api/base/mem.h"
-#include "cli/show/output.h"
 
 /* clang-format off */
-static const struct option output_options[] = {
-    {.name = "output", .letter = 'o', .type = OPTION_CHOICE, .value = "FORMAT", .help = "table, json, yaml, csv or name", .choices = output_formats},
-    {.name = "columns", .type = OPTION_LIST, .value = "A,B,C", .help = "which columns, in which order (table and csv)"},
-    {0}};
 static const struct option wait_options[] = {
     {.name = "no-wait", .type = OPTION_FLAG, .help = "do not wait; print the operation instead"},
-    {.name = "timeout", .type = OPTION_SECONDS, .value = "TIME", .help = "stop waiting after it, such as 90s or 5m", .min = 1, .max = INT32_MAX},
+    {.name = "timeout", .type = OPTION_SECONDS, .value = "TIME",
+     .help = "stop waiting after it, such as 90s or 5m", .min = 1, .max = INT32_MAX},
     {0}};
 static const struct option confirm_options[] = {
-    {.name = "yes", .letter = 'y', .type = OPTION_FLAG, .help = "do not ask; needed where there is no terminal"},
+    {.name = "yes", .letter = 'y', .type = OPTION_FLAG,
+     .help = "do not ask; needed where there is no terminal"},
     {0}};
 static const struct option global_options[] = {
-    {.name = "context", .type = OPTION_TEXT, .value = "NAME", .help = "use this context", .noun = "context"},
-    {.name = "url", .type = OPTION_TEXT, .value = "URL", .help = "http://HOST:PORT or unix:/PATH of the controller"},
-    {.name = "token-file", .type = OPTION_FILE, .value = "FILE", .help = "read the token from there; - is standard input"},
-    {.name = "project", .type = OPTION_TEXT, .value = "NAME", .help = "act in this project (operators' tokens)", .noun = "project"},
+    {.name = "context", .type = OPTION_TEXT, .value = "NAME", .help = "use this context",
+     .noun = "context"},
+    {.name = "url", .type = OPTION_TEXT, .value = "URL",
+     .help = "http://HOST:PORT or unix:/PATH of the controller"},
+    {.name = "token-file", .type = OPTION_FILE, .value = "FILE",
+     .help = "read the token from there; - is standard input"},
+    {.name = "project", .type = OPTION_TEXT, .value = "NAME",
+     .help = "act in this project (operators' tokens)", .noun = "project"},
     {.name = "help", .letter = 'h', .type = OPTION_FLAG, .help = "explain the command"},
     {0}};
 /* clang-format on */

@@ -136,6 +136,8 @@ struct noun {
 extern const struct noun nouns[];
 /* What `image list --orphaned` shows: files that no image has. No command of its own. */
 extern const struct noun orphan_noun;
+/* What VERB_OUTPUT brings, made where it is printed. */
+extern const struct option output_options[];
 
 extern const struct column instance_columns[], image_columns[], orphan_columns[], flavor_columns[],
     key_columns[], node_columns[], project_columns[], token_columns[], network_columns[],

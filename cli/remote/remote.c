@@ -12,8 +12,8 @@
 #include "api/base/mem.h"
 #include "api/http/http_client.h"
 #include "api/json/json.h"
-#include "cli/cli.h"
 #include "cli/line/args.h"
+#include "cli/remote/session.h"
 
 enum { PAGE = 500 };
 

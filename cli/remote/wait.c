@@ -12,9 +12,9 @@
 #include "api/base/err.h"
 #include "api/base/mem.h"
 #include "api/json/json.h"
-#include "cli/cli.h"
 #include "cli/line/args.h"
 #include "cli/remote/remote.h"
+#include "cli/remote/session.h"
 
 enum {
     LONG_WAIT_S = 30,

@@ -11,7 +11,6 @@
 #include "api/json/json.h"
 #include "cli/line/amount.h"
 #include "cli/line/moment.h"
-#include "cli/show/derived.h"
 
 void cell_age(int64_t age_ms, struct buf *out)
 {
@@ -174,11 +173,7 @@ void cell_put(const struct column *column, const struct json *object, enum cell_
               int64_t now_ms, struct buf *out)
 {
     size_t before = out->len;
-    derived_put *derived = derived_find(column->type);
-    if (derived)
-        derived(column, object, style, now_ms, out);
-    else
-        walk(column, object, column->path, style, now_ms, out);
+    walk(column, object, column->path, style, now_ms, out);
     if (out->len == before && style != CELL_PLAIN)
         buf_putc(out, '-');
 }

@@ -1,4 +1,4 @@
-/* One column of one object as text: for people (ages, sizes with units, "-" for
+/* A column of one member of an object as text: for people (ages, sizes with units, "-" for
  * nothing) or for programs (as the API wrote it). */
 #ifndef MINICLOUD_CLI_SHOW_CELL_H
 #define MINICLOUD_CLI_SHOW_CELL_H

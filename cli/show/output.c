@@ -12,7 +12,7 @@
 #include "api/json/json.h"
 #include "api/types.h"
 #include "cli/line/args.h"
-#include "cli/show/cell.h"
+#include "cli/show/column.h"
 #include "cli/show/format.h"
 #include "cli/show/output_table.h"
 #include "cli/show/screen.h"
@@ -139,8 +139,8 @@ static void print_rows(const struct output *output, const struct screen *screen,
         const struct column *column = output->columns[i % output->count];
         bool whole = column->type == CELL_HASH && output->picked;
         struct buf text = {0};
-        cell_put(column, items[i / output->count], whole ? CELL_DETAIL : CELL_PEOPLE, now_ms,
-                 &text);
+        column_put(column, items[i / output->count], whole ? CELL_DETAIL : CELL_PEOPLE, now_ms,
+                   &text);
         cells_add(&cells, &text);
     }
     table_print(columns, output->count, cells.items, count, screen);
@@ -158,7 +158,7 @@ static void print_detail(const struct output *output, const struct screen *scree
         struct buf name = {0}, text = {0};
         buf_puts(&name, column->name);
         cells_add(&cells, &name);
-        cell_put(column, item, CELL_DETAIL, now_ms, &text);
+        column_put(column, item, CELL_DETAIL, now_ms, &text);
         cells_add(&cells, &text);
     }
     table_print_pairs(cells.items, cells.count / 2, screen);
@@ -185,7 +185,7 @@ static void put_csv_row(const struct output *output, const struct json *item, st
     for (size_t i = 0; i < output->count; i++) {
         auto_buf struct buf text = {0};
         if (item)
-            cell_put(output->columns[i], item, CELL_PLAIN, clock_wall_ms(), &text);
+            column_put(output->columns[i], item, CELL_PLAIN, clock_wall_ms(), &text);
         else
             buf_puts(&text, output->columns[i]->name);
         if (i > 0)
@@ -254,7 +254,7 @@ static void put_line(const struct output *output, const struct json *item, struc
 {
     for (size_t i = 0; i < output->count; i++) {
         auto_buf struct buf text = {0};
-        cell_put(output->columns[i], item, CELL_DETAIL, clock_wall_ms(), &text);
+        column_put(output->columns[i], item, CELL_DETAIL, clock_wall_ms(), &text);
         if (i > 0)
             buf_putc(out, ' ');
         format_harmless(text.data, text.len, '?');

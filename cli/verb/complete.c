@@ -9,9 +9,9 @@
 #include "api/base/mem.h"
 #include "api/http/http_client.h"
 #include "api/json/json.h"
-#include "cli/cli.h"
 #include "cli/line/args.h"
 #include "cli/remote/remote.h"
+#include "cli/remote/session.h"
 #include "cli/verb/verbs.h"
 
 enum { NAMES_MAX = 500, CONNECT_MS = 1000, NAMES_MS = 2000 };

@@ -5,8 +5,8 @@
 
 #include "api/base/buf.h"
 #include "api/base/err.h"
-#include "cli/cli.h"
 #include "cli/line/args.h"
+#include "cli/remote/session.h"
 #include "cli/verb/verbs.h"
 
 enum { OPTION_WIDTH = 26, NOUN_WIDTH = 13 };

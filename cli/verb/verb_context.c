@@ -6,8 +6,8 @@
 #include "api/base/err.h"
 #include "api/base/mem.h"
 #include "api/json/json.h"
-#include "cli/cli.h"
 #include "cli/line/args.h"
+#include "cli/remote/session.h"
 #include "cli/verb/verbs.h"
 
 /* As an object with the members that context_columns names; the token stays out of it.

@@ -13,10 +13,10 @@
 #include "api/base/mem.h"
 #include "api/http/http_client.h"
 #include "api/json/json.h"
-#include "cli/cli.h"
 #include "cli/line/args.h"
 #include "cli/remote/body.h"
 #include "cli/remote/remote.h"
+#include "cli/remote/session.h"
 #include "cli/show/cell.h"
 #include "cli/verb/verbs.h"
 

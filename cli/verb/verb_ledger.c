@@ -13,9 +13,9 @@
 #include "api/base/mem.h"
 #include "api/http/http_client.h"
 #include "api/json/json.h"
-#include "cli/cli.h"
 #include "cli/line/args.h"
 #include "cli/remote/remote.h"
+#include "cli/remote/session.h"
 #include "cli/verb/usage_rows.h"
 #include "cli/verb/verbs.h"
 

@@ -3,10 +3,10 @@
 #include "api/base/err.h"
 #include "api/base/mem.h"
 #include "api/json/json.h"
-#include "cli/cli.h"
 #include "cli/line/args.h"
 #include "cli/remote/body.h"
 #include "cli/remote/remote.h"
+#include "cli/remote/session.h"
 #include "cli/verb/verbs.h"
 
 static int list_all(struct cli *cli, int64_t limit, struct remote_list *ret_list, struct err *err)

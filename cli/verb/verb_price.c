@@ -5,10 +5,10 @@
 #include "api/base/err.h"
 #include "api/base/mem.h"
 #include "api/json/json.h"
-#include "cli/cli.h"
 #include "cli/line/args.h"
 #include "cli/remote/body.h"
 #include "cli/remote/remote.h"
+#include "cli/remote/session.h"
 #include "cli/verb/verbs.h"
 
 /* Only a project that the command line names makes a price that project's own: one that comes

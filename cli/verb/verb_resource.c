@@ -8,10 +8,10 @@
 #include "api/base/file.h"
 #include "api/base/mem.h"
 #include "api/json/json.h"
-#include "cli/cli.h"
 #include "cli/line/args.h"
 #include "cli/remote/body.h"
 #include "cli/remote/remote.h"
+#include "cli/remote/session.h"
 #include "cli/remote/wait.h"
 #include "cli/verb/verbs.h"
 

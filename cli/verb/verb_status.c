@@ -6,9 +6,9 @@
 #include "api/base/mem.h"
 #include "api/json/json.h"
 #include "api/types.h"
-#include "cli/cli.h"
 #include "cli/line/args.h"
 #include "cli/remote/remote.h"
+#include "cli/remote/session.h"
 #include "cli/verb/verbs.h"
 
 static int print_health(struct cli *cli, struct err *err)

@@ -14,7 +14,7 @@
 #include "api/base/file.h"
 #include "api/base/log.h"
 #include "api/base/mem.h"
-#include "node-agent/settings.h"
+#include "node-agent/world.h"
 
 #define PROGRAM "cloud-node-hook" /* in the agent's own folder */
 

@@ -1,11 +1,13 @@
-/* How much disk this host has to give; see agent.h. The file system may hold other things
+/* How much disk this host has to give; see space.h. The file system may hold other things
  * than ours: those are not to be given away. */
+#include "node-agent/host/space.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "node-agent/agent.h"
+#include "node-agent/xml/facts.h"
 
 enum { STAT_BLOCK = 512 };
 

@@ -1,5 +1,7 @@
 /* One instance's turn: look at the host, decide, carry out, until nothing is left to do
- * or something must be waited for. Runs in a worker; see agent.h. */
+ * or something must be waited for. Runs in a worker; see world.h. */
+#include "node-agent/instance/instance.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +10,12 @@
 #include "api/base/err.h"
 #include "api/base/log.h"
 #include "api/base/mem.h"
-#include "node-agent/agent.h"
-#include "node-agent/evidence/evidence.h"
+#include "node-agent/evidence/spool.h"
+#include "node-agent/host/health.h"
+#include "node-agent/host/hypervisor.h"
 #include "node-agent/host/kvm.h"
+#include "node-agent/instance/evidence.h"
+#include "node-agent/instance/registry.h"
 #include "node-agent/instance/steps.h"
 
 /* RETRY_FINAL_MS: after what was told as final, half of it to one and a half. */
@@ -40,7 +45,7 @@ void *instance_open(void *ctx, struct worker *worker)
 {
     struct agent *agent = ctx;
     struct hv_guard guard = {.ctx = worker, .begin = work_call_begin, .end = work_call_end};
-    return hv_new(&agent->hv, &guard);
+    return hv_new(agent->hv, &guard);
 }
 
 void instance_close(void *ctx, void *hv)
@@ -64,7 +69,7 @@ static int on_nat(void *ctx, struct err *err)
 void instance_env(struct agent *agent, void *hv, struct step_env *ret)
 {
     *ret = (struct step_env){.host = {.ops = agent->ops, .ctx = hv},
-                             .virt = agent->info.virt,
+                             .virt = agent->info->virt,
                              .gid = agent->gid,
                              .pool_path = agent->settings.pool_path,
                              .console_dir = agent->settings.console_dir,
@@ -83,7 +88,7 @@ static void situate(struct turn *t)
     t->s.seed = t->desired ? t->desired->seed : "";
     t->s.facts = &t->facts;
     t->facts.image_ready = t->s.desired && t->s.desired->image.sha256 &&
-                           images_ready(t->agent, t->s.desired->image.sha256);
+                           t->agent->image_cache->ready(t->agent, t->s.desired->image.sha256);
 }
 
 static void begin(struct turn *t, void *hv)
@@ -296,7 +301,7 @@ static void settle(struct turn *t, const struct decision *d)
     publish(t, d);
     /* Evidence without a change of state. */
     if (spool_pending(t->agent->spool))
-        report_wake(t->agent);
+        t->agent->report_wake(t->agent);
     if (d->step == STEP_WAIT)
         work_wake_at(t->agent->workers, &t->instance->work, d->wake_at);
     int64_t count_at = evidence_count_due(t->agent, t->instance, &t->s);
@@ -308,7 +313,7 @@ static void settle(struct turn *t, const struct decision *d)
 static bool fetch(struct turn *t, const struct decision *d)
 {
     auto_err struct err err = {0};
-    switch (images_want(t->agent, &t->s.desired->image, &err)) {
+    switch (t->agent->image_cache->want(t->agent, &t->s.desired->image, &err)) {
     case IMAGE_READY:
         t->facts.image_ready = true;
         return true;
@@ -343,7 +348,7 @@ static void tell_health(struct agent *agent, const struct health *health)
     }
     if (count == 0)
         log_info("host.condition", "code=none");
-    report_wake(agent);
+    agent->report_wake(agent);
 }
 
 /* With an eye on how libvirt fares. */
@@ -361,8 +366,8 @@ static int do_step(struct turn *t, const struct decision *d, struct err *err)
     call.took_ms = clock_boottime_ms() - began;
     call.stamp_after = health_stamp(capabilities);
     pthread_mutex_lock(&agent->lock);
-    bool changed = health_note_call(&agent->health, &call);
-    struct health health = agent->health;
+    bool changed = health_note_call(agent->health, &call);
+    struct health health = *agent->health;
     pthread_mutex_unlock(&agent->lock);
     if (changed)
         tell_health(agent, &health);

@@ -1,4 +1,6 @@
-/* The table of instances and networks; see agent.h. */
+/* The table of instances and networks. */
+#include "node-agent/instance/registry.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +9,7 @@
 #include "api/base/err.h"
 #include "api/base/log.h"
 #include "api/base/mem.h"
-#include "node-agent/agent.h"
+#include "node-agent/evidence/spool.h"
 #include "node-agent/host/nat.h"
 #include "node-agent/instance/seed.h"
 
@@ -283,5 +285,5 @@ void registry_observe(struct agent *agent, struct instance *instance, const stru
     instance->observed = *observed;
     instance->seen = true;
     instance->changed = ++agent->changes;
-    report_wake(agent);
+    agent->report_wake(agent);
 }

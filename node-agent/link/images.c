@@ -1,6 +1,8 @@
 /* The image cache: volumes "image-<sha256>.<format>", each of which counts only with a
  * sibling "....ok" made after upload, verification and sync. One fetch per image, however
  * many instances want it; a pool of its own, so that hours of download hold up no one. */
+#include "node-agent/link/images.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -14,7 +16,9 @@
 #include "api/base/log.h"
 #include "api/base/mem.h"
 #include "api/http/http_client.h"
-#include "node-agent/agent.h"
+#include "node-agent/host/hypervisor.h"
+#include "node-agent/instance/registry.h"
+#include "node-agent/link/client.h"
 
 enum { FETCHERS = 2, IDLE_MS = 10000, READ_BYTES = 1 << 20 };
 /* A failure stands this long before the next try, longer with each in a row. */
@@ -327,6 +331,8 @@ static void on_stuck(void *ctx, struct work_item *item, const char *call, int64_
 
 int images_new(struct agent *agent, struct err *err)
 {
+    static const struct image_cache cache = {.ready = images_ready, .want = images_want};
+    agent->image_cache = &cache;
     agent->images = xcalloc(1, sizeof *agent->images);
     pthread_mutex_init(&agent->images->lock, NULL);
     struct work_settings settings = {.workers = FETCHERS,

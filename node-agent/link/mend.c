@@ -1,12 +1,15 @@
 /* Puts back what somebody outside took from under the guests: the networks' rules, and
- * networks that were stopped or removed. At each listing of the host; see agent.h. */
+ * networks that were stopped or removed. At each listing of the host. */
+#include "node-agent/link/mend.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/base/err.h"
 #include "api/base/log.h"
 #include "api/base/mem.h"
-#include "node-agent/agent.h"
+#include "node-agent/host/host.h"
+#include "node-agent/instance/registry.h"
 
 struct entry {
     char *mac, *address;

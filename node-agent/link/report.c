@@ -1,5 +1,7 @@
 /* Tells the controller what is: what changed at once, everything now and then, evidence
  * until it is acknowledged, and that we live. A thread of its own, woken by changes. */
+#include "node-agent/link/report.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -16,10 +18,13 @@
 #include "api/base/mem.h"
 #include "api/http/http_client.h"
 #include "api/json/json.h"
-#include "node-agent/agent.h"
-#include "node-agent/evidence/evidence.h"
 #include "node-agent/evidence/exits.h"
+#include "node-agent/evidence/spool.h"
+#include "node-agent/host/health.h"
 #include "node-agent/instance/console.h"
+#include "node-agent/instance/evidence.h"
+#include "node-agent/instance/registry.h"
+#include "node-agent/link/client.h"
 
 enum { COALESCE_MS = 4, CONSOLE_QUEUE = 32, CONSOLES_A_TURN = 2, POST_MS = 30000 };
 
@@ -217,7 +222,7 @@ static int send_report(struct report *report, bool full, struct err *err)
     pthread_mutex_lock(&agent->lock);
     g.upto = agent->changes;
     g.capacity = agent->capacity;
-    g.health = agent->health;
+    g.health = *agent->health;
     registry_each(agent, gather, &g);
     pthread_mutex_unlock(&agent->lock);
     encode(report, &g, &batch, &body);
@@ -354,7 +359,7 @@ static void *report_run(void *arg)
         report->full = report->full || full;
         report->roused = true;
         pthread_mutex_unlock(&report->lock);
-        sync_back_off(report->agent, &delay);
+        client_back_off(report->agent, &delay);
     }
     return NULL;
 }
@@ -370,6 +375,7 @@ void report_new(struct agent *agent)
     struct report *report = agent->report = xcalloc(1, sizeof *report);
     pthread_condattr_t attributes;
     report->agent = agent;
+    agent->report_wake = report_wake;
     id_new(report->incarnation);
     pthread_mutex_init(&report->lock, NULL);
     pthread_condattr_init(&attributes);

@@ -1,84 +1,37 @@
 /* Asks the controller what should be: joins once, then waits for news in long polls. */
+#include "node-agent/link/sync.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "api/base/buf.h"
 #include "api/base/clock.h"
 #include "api/base/err.h"
 #include "api/base/file.h"
-#include "api/base/limits.h"
 #include "api/base/log.h"
 #include "api/base/mem.h"
 #include "api/base/notify.h"
 #include "api/http/http_client.h"
 #include "api/json/json.h"
-#include "node-agent/agent.h"
+#include "node-agent/evidence/spool.h"
+#include "node-agent/host/hypervisor.h"
+#include "node-agent/instance/registry.h"
+#include "node-agent/link/client.h"
+#include "node-agent/link/images.h"
+#include "node-agent/link/report.h"
 
-enum { BACKOFF_MS = 100, BACKOFF_MOST_MS = 5000, POLL_SLACK_MS = 15000, TOKEN_MAX = 4096 };
+enum { POLL_SLACK_MS = 15000 };
 /* Doubled before it is waited for, half of that to one and a half: at least a second. */
 enum { HASTY_MS = 1000 };
 
 struct sync {
     struct agent *agent;
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
     struct http_client *client;
     bool complained;
     int hasty; /* pages in a row that came early and told nothing */
 };
-
-/* ---- shared with the other threads ---- */
-
-void sync_back_off(struct agent *agent, int64_t *delay_ms)
-{
-    struct sync *sync = agent->sync;
-    struct timespec until;
-    uint16_t dice;
-    int64_t delay = *delay_ms ? *delay_ms * 2 : BACKOFF_MS;
-    *delay_ms = delay = delay > BACKOFF_MOST_MS ? BACKOFF_MOST_MS : delay;
-    random_bytes(&dice, sizeof dice);
-    /* Half to one and a half, so that a thousand hosts do not come back in step. */
-    delay = delay / 2 + delay * dice / UINT16_MAX;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += delay / 1000;
-    until.tv_nsec += delay % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    pthread_mutex_lock(&sync->lock);
-    while (!agent->stopping && pthread_cond_timedwait(&sync->changed, &sync->lock, &until) == 0)
-        ;
-    pthread_mutex_unlock(&sync->lock);
-}
-
-int agent_client(struct agent *agent, const char *token, struct http_client **ret, struct err *err)
-{
-    struct http_client_settings settings = {.url = agent->settings.controller,
-                                            .token = token,
-                                            .user_agent = "cloud-node-agent/" MINICLOUD_VERSION};
-    return http_client_new(&settings, ret, err);
-}
-
-static int read_token(const char *path, struct buf *out, struct err *err)
-{
-    if (file_read(path, TOKEN_MAX, out, err))
-        return -1;
-    if (out->len > 0)
-        out->data[strcspn(out->data, " \t\r\n")] = '\0';
-    if (out->len == 0 || !out->data[0])
-        return err_set(err, ERR_INVALID, "%s is empty", path);
-    return 0;
-}
-
-int agent_token(struct agent *agent, struct buf *out, struct err *err)
-{
-    return read_token(agent->settings.token_file, out, err);
-}
 
 /* ---- joining ---- */
 
@@ -87,7 +40,7 @@ static void describe_self(struct agent *agent, struct buf *out)
     static char version[] = MINICLOUD_VERSION;
     pthread_mutex_lock(&agent->lock);
     struct node_join join = {.name = agent->settings.name,
-                             .host_uuid = agent->info.uuid,
+                             .host_uuid = agent->info->uuid,
                              .boot_id = agent->boot_id,
                              .version = version,
                              .protocol = NODE_PROTOCOL,
@@ -112,23 +65,12 @@ static int keep_token(struct agent *agent, const struct http_answer *answer, str
     return r;
 }
 
-/* Each join takes the last token away: a node that could not keep its new one would join
- * for ever. So it is tried out first, with a file beside it. */
-int agent_token_place(struct agent *agent, struct err *err)
-{
-    autofree char *probe = xasprintf("%s.probe", agent->settings.token_file);
-    if (file_write("token_probe", probe, "", 0, 0600, err) ||
-        file_unlink("token_probe", probe, err))
-        return err_context(err, "this node's token could not be kept");
-    return 0;
-}
-
 static int join(struct agent *agent, struct err *err)
 {
     auto_buf struct buf token = {0}, body = {0};
     auto_answer struct http_answer answer = {0};
     struct http_client *client = NULL;
-    if (read_token(agent->settings.join_token_file, &token, err))
+    if (agent_token_read(agent->settings.join_token_file, &token, err))
         return err_context(err, "this node has not joined yet, and needs a join token");
     if (agent_token_place(agent, err))
         return -1;
@@ -174,7 +116,7 @@ static bool get_token(struct sync *sync, struct buf *token)
         }
         if (host_known(agent))
             log_warn("node.join", "error=\"%s\"", err.msg);
-        sync_back_off(agent, &delay);
+        client_back_off(agent, &delay);
     }
     return false;
 }
@@ -262,7 +204,7 @@ static void after_page(struct sync *sync, bool hasty, int64_t *delay)
         return;
     }
     *delay = *delay < HASTY_MS ? HASTY_MS : *delay;
-    sync_back_off(sync->agent, delay);
+    client_back_off(sync->agent, delay);
 }
 
 static void *sync_run(void *arg)
@@ -301,40 +243,23 @@ static void *sync_run(void *arg)
             if (err.code == ERR_CONFLICT) /* the same, seen by the mark: it must hear of it */
                 report_full(agent);
         }
-        sync_back_off(agent, &delay);
+        client_back_off(agent, &delay);
     }
     return NULL;
 }
 
-void sync_new(struct agent *agent)
-{
-    struct sync *sync = agent->sync = xcalloc(1, sizeof *sync);
-    pthread_condattr_t attributes;
-    sync->agent = agent;
-    pthread_mutex_init(&sync->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&sync->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 int sync_start(struct agent *agent, struct err *err)
 {
-    return agent_start_thread(&agent->sync->thread, sync_run, agent->sync, "sync", err);
-}
-
-/* Everyone who waits here or backs off looks at `stopping`. */
-void sync_wake(struct agent *agent)
-{
-    pthread_mutex_lock(&agent->sync->lock);
-    pthread_cond_broadcast(&agent->sync->changed);
-    pthread_mutex_unlock(&agent->sync->lock);
+    struct sync *sync = agent->sync = xcalloc(1, sizeof *sync);
+    sync->agent = agent;
+    return agent_start_thread(&sync->thread, sync_run, sync, "sync", err);
 }
 
 void sync_stop(struct agent *agent)
 {
-    sync_wake(agent);
+    client_wake(agent);
     pthread_join(agent->sync->thread, NULL);
     http_client_free(agent->sync->client);
-    agent->sync->client = NULL;
+    free(agent->sync);
+    agent->sync = NULL;
 }

@@ -1,5 +1,7 @@
 /* Watches the host: keeps one connection to libvirt for events and lists, makes it anew
  * when it breaks, and lists everything on each connection and from time to time. */
+#include "node-agent/link/watch.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +12,17 @@
 #include "api/base/file.h"
 #include "api/base/log.h"
 #include "api/base/mem.h"
-#include "node-agent/agent.h"
-#include "node-agent/evidence/evidence.h"
+#include "node-agent/host/health.h"
+#include "node-agent/host/hypervisor.h"
 #include "node-agent/host/kvm.h"
+#include "node-agent/host/space.h"
+#include "node-agent/instance/evidence.h"
+#include "node-agent/instance/instance.h"
+#include "node-agent/instance/registry.h"
+#include "node-agent/link/client.h"
+#include "node-agent/link/images.h"
+#include "node-agent/link/mend.h"
+#include "node-agent/link/report.h"
 
 struct watch {
     struct agent *agent;
@@ -162,10 +172,10 @@ static void measure(struct agent *agent, const struct hv_info *info)
                                      .disk_gib = space_settle(agent->capacity.disk_gib, disk),
                                      .virt = info->virt};
     pthread_mutex_lock(&agent->lock);
-    agent->info = *info;
+    *agent->info = *info;
     agent->gid = kvm_group(info->virt, KVM_DEVICE);
     agent->capacity = capacity;
-    health_note_kvm(&agent->health, info->kvm_closed, KVM_DEVICE);
+    health_note_kvm(agent->health, info->kvm_closed, KVM_DEVICE);
     pthread_mutex_unlock(&agent->lock);
 }
 
@@ -237,7 +247,7 @@ static void stay(struct watch *watch, int64_t *delay)
     watch->last_error[0] = '\0';
     *delay = 0;
     while (wait_for_news(watch)) {
-        struct hv_info info = agent->info;
+        struct hv_info info = *agent->info;
         measure(agent, &info); /* for the full report after the listing */
         if (list(watch, &err)) {
             complain(watch, &err);
@@ -255,7 +265,7 @@ static void *watch_run(void *arg)
     while (!watch->agent->stopping) {
         stay(watch, &delay);
         hv_disconnect(watch->hv);
-        sync_back_off(watch->agent, &delay);
+        client_back_off(watch->agent, &delay);
     }
     return NULL;
 }
@@ -272,13 +282,14 @@ int watch_start(struct agent *agent, struct err *err)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&watch->changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    watch->hv = hv_new(&agent->hv, &guard);
+    watch->hv = hv_new(agent->hv, &guard);
     if (file_mkdirs(agent->settings.console_dir, 0700, err))
         return -1;
     return agent_start_thread(&watch->thread, watch_run, watch, "watch", err);
 }
 
-void watch_poke(struct agent *agent)
+/* Ends the wait for news. */
+static void watch_poke(struct agent *agent)
 {
     pthread_mutex_lock(&agent->watch->lock);
     agent->watch->poked = true;

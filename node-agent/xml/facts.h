@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "api/base/id.h"
+#include "api/node_protocol.h"
 
 struct err;
 
@@ -16,7 +17,6 @@ struct err;
 #define MARK_PREFIX "minicloud"
 
 enum {
-    EPOCH_MAX = 256,
     VOLUME_MAX = 112, /* "image-" + SHA-256 + ".qcow2.ok" fits */
     VOLUMES_MAX = 12, /* of one instance, looked at in one go; the next look sees the rest */
 };

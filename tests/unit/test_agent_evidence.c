@@ -21,10 +21,14 @@
 #include "api/base/file.h"
 #include "api/base/log.h"
 #include "node-agent/evidence/ends.h"
-#include "node-agent/evidence/evidence.h"
 #include "node-agent/evidence/exits.h"
 #include "node-agent/evidence/hook.h"
+#include "node-agent/evidence/spool.h"
+#include "node-agent/host/hypervisor.h"
 #include "node-agent/host/qemu.h"
+#include "node-agent/instance/evidence.h"
+#include "node-agent/instance/registry.h"
+#include "node-agent/link/report.h"
 #include "tests/lib/guard.h"
 #include "tests/unit/agent_model.h"
 
@@ -34,6 +38,7 @@ enum { PATIENCE_MS = 10000, HOUR_MS = 3600 * 1000 };
 
 struct world {
     struct agent agent;
+    struct hv_settings hv;
     struct model model;
     struct instance *instance;
     struct desired_instance desired;
@@ -53,7 +58,8 @@ static int set_up(void **state)
     w->dir = guard_tempdir("evidence");
     autofree char *spool = xasprintf("%s/spool", w->dir);
     agent->ops = &model_ops;
-    agent->hv.run_dir = w->dir;
+    w->hv.run_dir = w->dir;
+    agent->hv = &w->hv;
     agent->ends_path = xasprintf("%s/ends", w->dir);
     agent->settings.count_every = HOUR_MS;
     clock_boot_id(agent->boot_id);

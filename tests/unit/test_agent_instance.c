@@ -13,11 +13,18 @@
 #include "api/base/clock.h"
 #include "api/base/failpoint.h"
 #include "api/base/log.h"
-#include "node-agent/agent.h"
 #include "node-agent/evidence/ends.h"
-#include "node-agent/evidence/evidence.h"
 #include "node-agent/evidence/exits.h"
+#include "node-agent/evidence/spool.h"
+#include "node-agent/host/health.h"
+#include "node-agent/host/hypervisor.h"
 #include "node-agent/host/nat.h"
+#include "node-agent/instance/evidence.h"
+#include "node-agent/instance/instance.h"
+#include "node-agent/instance/registry.h"
+#include "node-agent/link/images.h"
+#include "node-agent/link/mend.h"
+#include "node-agent/link/report.h"
 #include "tests/lib/bell.h"
 #include "tests/lib/guard.h"
 #include "tests/unit/agent_model.h"
@@ -26,6 +33,9 @@ enum { PATIENCE_MS = 60000 };
 
 struct world {
     struct agent agent;
+    struct hv_settings hv;
+    struct hv_info info;
+    struct health health;
     struct model model;
     struct work_item marker; /* does nothing, in its turn */
     atomic_int marked;
@@ -130,16 +140,19 @@ static int set_up(void **state)
     presses = 0;
     log_set_level(LOG_ERROR);
     agent->ops = &ops;
-    agent->hv = (struct hv_settings){.uri = "qemu+unix:///system?socket=/nonexistent", .pool = "p"};
+    w->hv = (struct hv_settings){
+        .uri = "qemu+unix:///system?socket=/nonexistent", .pool = "p", .run_dir = w->dir};
+    w->info.virt = VIRT_QEMU;
+    agent->hv = &w->hv;
+    agent->info = &w->info;
+    agent->health = &w->health;
     agent->settings.pool_path = xstrdup("/pool");
     agent->settings.console_dir = xstrdup("/nonexistent");
     agent->settings.qemu_log_dir = xstrdup("/nonexistent");
     agent->settings.capabilities_dir = xasprintf("%s/capabilities", w->dir);
     agent->settings.call_deadline = 60000;
     agent->settings.count_every = 3600000;
-    agent->hv.run_dir = w->dir;
     agent->ends_path = xasprintf("%s/ends", w->dir);
-    agent->info.virt = VIRT_QEMU;
     clock_boot_id(agent->boot_id);
     pthread_mutex_init(&agent->lock, NULL);
     pthread_mutex_init(&agent->nat_lock, NULL);

@@ -17,7 +17,10 @@
 #include "api/base/file.h"
 #include "api/base/mem.h"
 #include "api/json/json.h"
-#include "node-agent/agent.h"
+#include "node-agent/host/space.h"
+#include "node-agent/link/client.h"
+#include "node-agent/link/sync.h"
+#include "node-agent/world.h"
 #include "tests/lib/guard.h"
 #include "tests/unit/agent_fixture.h"
 

@@ -25,6 +25,7 @@
 #include "api/base/log.h"
 #include "api/base/mem.h"
 #include "api/base/utf8.h"
+#include "api/http/problem.h"
 #include "api/json/json.h"
 
 /* ---- err ---- */

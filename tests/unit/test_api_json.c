@@ -17,6 +17,7 @@
 #include "api/base/err.h"
 #include "api/base/limits.h"
 #include "api/base/mem.h"
+#include "api/http/problem.h"
 #include "api/json/json.h"
 #include "tests/unit/json_corpus.h"
 

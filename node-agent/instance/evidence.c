@@ -1,5 +1,5 @@
 /* Evidence beside the steps; see evidence.h. */
-#include "node-agent/evidence/evidence.h"
+#include "node-agent/instance/evidence.h"
 
 #include <string.h>
 
@@ -7,7 +7,11 @@
 #include "api/base/err.h"
 #include "api/base/log.h"
 #include "node-agent/evidence/exits.h"
+#include "node-agent/evidence/spool.h"
+#include "node-agent/host/hypervisor.h"
 #include "node-agent/host/qemu.h"
+#include "node-agent/instance/registry.h"
+#include "node-agent/instance/steps.h"
 
 /* ENDING_MS: libvirt calls a guest off when its QEMU is gone, or just going.
  * CATCH_UP_MS: of a guest that ran before this process, which does not know when it was counted
@@ -45,7 +49,7 @@ static int on_witness_sync(void *ctx, struct err *err)
 static int64_t on_started_at(void *ctx, const char *id)
 {
     const struct agent *agent = ctx;
-    return qemu_started_at(agent->hv.run_dir, id);
+    return qemu_started_at(agent->hv->run_dir, id);
 }
 
 /* Of libvirt's event it is not known how late it came, so it is only a bound. */
@@ -286,7 +290,7 @@ void evidence_ended(void *ctx, const char *id, int64_t run, int64_t boottime_ms)
     if (on_witness(agent, &o, &err))
         log_warn("exits.not_told", "id=%s error=\"%s\"", id, err.msg);
     if (!agent->stopping)
-        report_wake(agent);
+        agent->report_wake(agent);
 }
 
 static bool is_needed(void *ctx, const char *id, int64_t run)

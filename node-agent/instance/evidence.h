@@ -1,10 +1,14 @@
 /* What the agent witnesses of an instance, beyond what its steps write down themselves: what
- * ran before this process began, when runs ended, what they use. In its turn; see agent.h. */
+ * ran before this process began, when runs ended, what they use. In its turn. */
 #ifndef MINICLOUD_AGENT_EVIDENCE_H
 #define MINICLOUD_AGENT_EVIDENCE_H
 
-#include "node-agent/agent.h"
-#include "node-agent/instance/steps.h"
+#include "node-agent/instance/converge.h"
+
+struct agent;
+struct err;
+struct instance;
+struct step_env;
 
 /* What to add to this boot's boottime for the wall clock; tells when that was set. */
 int64_t evidence_line(struct agent *agent);
@@ -31,7 +35,7 @@ int64_t evidence_next_count(int64_t now, int64_t line, int64_t every);
 /* A look at the host, not in a turn: its end will be seen from now on. Without the lock. */
 void evidence_seen(struct agent *agent, const struct facts *f);
 /* A QEMU's end is evidence at once, whatever libvirt has to say of it and when; that comes later
- * and adds how it ended. `agent` is a struct agent; see exits.h. */
+ * and adds how it ended. `agent` is a struct agent; see evidence/exits.h. */
 void evidence_ended(void *agent, const char *id, int64_t run, int64_t boottime_ms);
 /* The file of ends is kept small; after a listing. */
 void evidence_tidy(struct agent *agent);
