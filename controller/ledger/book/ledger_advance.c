@@ -120,6 +120,14 @@ static bool vouches_at(const struct boot *boot, int64_t at_ms)
 
 /* A boot that vouches again, or for the first time, may prove what it did not: also of what has
  * no open row any more, since it was deleted meanwhile. */
+static int of_returned_boot(struct advance *a, int64_t node_key, const char *boot_id)
+{
+    const struct boot *was = evidence_boot(a->before, node_key, boot_id, a->err);
+    if (!was)
+        return -1;
+    return vouches_at(was, a->step->from_ms) ? 0 : of_boot(a, node_key, boot_id);
+}
+
 static int with_returned_boots(struct advance *a)
 {
     auto_stmt struct stmt *stmt =
@@ -128,17 +136,29 @@ static int with_returned_boots(struct advance *a)
     stmt_bind(stmt, "ii", a->step->from_key, a->step->to_key);
     int rc;
     while ((rc = stmt_step(stmt, a->err)) == 1) {
-        const struct boot *was =
-            evidence_boot(a->before, stmt_i64(stmt, 0), stmt_text(stmt, 1), a->err);
         /* Who goes on from this view later must have asked for all that told something. */
-        if (!was || (!a->step->sealed &&
-                     !evidence_boot(a->now, stmt_i64(stmt, 0), stmt_text(stmt, 1), a->err)))
+        if (!a->step->sealed &&
+            !evidence_boot(a->now, stmt_i64(stmt, 0), stmt_text(stmt, 1), a->err))
             return -1;
-        if (!vouches_at(was, a->step->from_ms) &&
-            of_boot(a, stmt_i64(stmt, 0), stmt_text(stmt, 1)) != 0)
+        if (of_returned_boot(a, stmt_i64(stmt, 0), stmt_text(stmt, 1)) != 0)
             return -1;
     }
     return rc;
+}
+
+static void take_word(void *ctx, int64_t node_key, const char *boot_id)
+{
+    struct advance *a = ctx;
+    if (!a->failed && of_returned_boot(a, node_key, boot_id) != 0)
+        a->failed = true;
+}
+
+/* Whose word counts before it is written is back before that is. */
+static int with_vouching_boots(struct advance *a)
+{
+    if (a->step->each_vouching)
+        a->step->each_vouching(a->step->ctx, take_word, a);
+    return a->failed ? -1 : 0;
 }
 
 /* 1: it is the boot of its node that vouched last, of all that is known up to `key`; 0; -1. */
@@ -479,6 +499,8 @@ static int find_ids(struct advance *a)
         rc = with_moved_lines(a);
     if (rc == 0)
         rc = with_returned_boots(a);
+    if (rc == 0)
+        rc = with_vouching_boots(a);
     return rc == 0 ? with_open_rows(a) : rc;
 }
 

@@ -59,6 +59,10 @@ struct step {
     void (*between)(void *ctx);
     void *between_ctx;
     boot_vouches *vouches; /* for moments that no row speaks of yet; NULL: none */
+    /* Each boot of which `vouches` holds: it may be back without a row that says so. NULL: none, or
+     * nothing was told before this step. */
+    void (*each_vouching)(void *ctx, void (*each)(void *ctx, int64_t node_key, const char *boot_id),
+                          void *each_ctx);
     void *ctx;
     /* What the step before knew of the boots, so that one step after the other need not ask again:
      * NULL in it at the first one; the caller frees it. NULL: there is no other step. */

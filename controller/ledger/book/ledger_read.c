@@ -204,6 +204,12 @@ static bool vouches(void *ctx, int64_t node_key, const char *boot_id)
     return vouch_set_has(ctx, node_key, boot_id);
 }
 
+static void each_vouching(void *ctx, void (*each)(void *ctx, int64_t node_key, const char *boot_id),
+                          void *each_ctx)
+{
+    vouch_set_each(ctx, each, each_ctx);
+}
+
 /* All that is read is bound to the moment: a newer state says the same of it. */
 static void let_others(void *ctx)
 {
@@ -246,6 +252,7 @@ static int advance(struct app *app, struct db *db, const struct ledger_moment *m
                         .between = let_others,
                         .between_ctx = app,
                         .vouches = vouches,
+                        .each_vouching = each_vouching,
                         .ctx = (void *)(uintptr_t)set};
     int rc = advance_from(app, db, &seal, &step, changes, err);
     vouch_set_unref(set);

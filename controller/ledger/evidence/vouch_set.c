@@ -129,3 +129,10 @@ bool vouch_set_has(const struct vouch_set *set, int64_t node_key, const char *bo
         bsearch(&asked, set->items, set->count, sizeof(set->items[0]), by_node);
     return found && strcmp(found->boot_id, boot_id) == 0;
 }
+
+void vouch_set_each(const struct vouch_set *set,
+                    void (*each)(void *ctx, int64_t node_key, const char *boot_id), void *ctx)
+{
+    for (size_t i = 0; i < set->count; i++)
+        each(ctx, set->items[i].node_key, set->items[i].boot_id);
+}

@@ -31,5 +31,8 @@ const struct vouch_set *vouch_sets_get(struct vouch_sets *sets, int64_t number, 
 void vouch_set_unref(const struct vouch_set *set);
 
 bool vouch_set_has(const struct vouch_set *set, int64_t node_key, const char *boot_id);
+/* All of it, in the order of their nodes. */
+void vouch_set_each(const struct vouch_set *set,
+                    void (*each)(void *ctx, int64_t node_key, const char *boot_id), void *ctx);
 
 #endif
