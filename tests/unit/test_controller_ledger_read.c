@@ -5,7 +5,7 @@
 #include "controller/app.h"
 #include "controller/ledger/book/ledger.h"
 #include "controller/ledger/book/ledger_months.h"
-#include "controller/ledger/clock/vouch_set.h"
+#include "controller/ledger/evidence/vouch_set.h"
 #include "controller/ledger/evidence/ledger_views.h"
 #include "controller/ledger/evidence/vouch.h"
 #include "tests/unit/ledger_fixture.h"
