@@ -62,6 +62,7 @@ struct http_stats {
     uint64_t refused;      /* connections answered 503 because a limit was reached */
     uint64_t ousted;       /* connections closed to make room for another */
     uint64_t cut;          /* connections closed because their replies were taken too slowly */
+    uint64_t trims;        /* how often memory that was free was given back */
     int64_t waiting_bytes; /* of replies that were not taken yet, beside what sockets hold */
 };
 void http_server_stats(struct http_server *server, struct http_stats *ret_stats);

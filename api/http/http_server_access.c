@@ -340,6 +340,8 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **cont
         http_drop_response(take(req->response), take(req->response_owner));
     if (req->target != req->inline_target)
         free(req->target);
+    if (req->body.cap > HTTP_SMALL_REPLY)
+        http_freed(req->server, (int64_t)req->body.cap);
     buf_release(&req->body);
     http_request_reset(req);
     http_deadline(req, now_ns / 1000000 + http_patience(req, HTTP_KEEPALIVE_SECONDS * 1000LL),

@@ -295,7 +295,7 @@ void http_admit_end(struct http_request *req)
     leave_peer(server, req->peer);
     leave_peer(server, req->owner);
     pthread_mutex_unlock(&server->lock);
-    http_ended(server);
+    http_freed(server, HTTP_POOL_BYTES);
 }
 
 /* ---- owners ---- */

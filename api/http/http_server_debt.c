@@ -28,8 +28,11 @@ bool http_debt_allows(const struct http_server *server, int64_t bytes)
 void http_debt_settle(struct http_request *req)
 {
     /* Either who sends or who cuts settles it. */
-    if (atomic_load_explicit(&req->debt, memory_order_relaxed))
-        http_debt_add(-atomic_exchange(&req->debt, 0));
+    if (!atomic_load_explicit(&req->debt, memory_order_relaxed))
+        return;
+    int64_t bytes = atomic_exchange(&req->debt, 0);
+    http_debt_add(-bytes);
+    http_freed(req->server, bytes);
 }
 
 /* Whose large reply goes out since the earliest time: of those with bytes of their own, or of

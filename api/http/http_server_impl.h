@@ -42,7 +42,8 @@ enum {
     HTTP_SEND_BUFFER = 64 * 1024,
     HTTP_SMALL_REPLY = 4 * 1024,   /* not counted: connections are */
     HTTP_STREAM_SHARE = 16 * 1024, /* unsent bytes of a stream when there are too many in all */
-    HTTP_TRIM_CONNECTIONS = 256,   /* after as many ends memory is given back */
+    /* After so much was freed, of connections, bodies and replies, memory is given back. */
+    HTTP_TRIM_BYTES = 256 * HTTP_POOL_BYTES,
 };
 
 enum http_phase {
@@ -199,7 +200,7 @@ struct http_server {
     struct http_handlers handlers;
     int64_t request_ms, upload_idle_ms, unproved_ms;
     int64_t max_waiting;
-    atomic_uint ended; /* connections, since memory was given back */
+    atomic_bool trim_due; /* the reaper was woken to give memory back */
     struct MHD_Daemon *daemons[HTTP_LISTENERS];
     int listen_fds[HTTP_LISTENERS];
     size_t listeners;
@@ -338,8 +339,10 @@ void http_deadline(struct http_request *req, int64_t at_ms, bool soon);
  * and the client might never see the reply. */
 void http_linger(struct http_request *req);
 
-/* A connection has ended. Many ends together leave memory free that the heap would keep. */
-void http_ended(struct http_server *server);
+/* So much was freed. Much together leaves memory free that the heap would keep. */
+void http_freed(struct http_server *server, int64_t bytes);
+/* The same where no server is at hand: it is given back with what is freed next. */
+void http_freed_later(int64_t bytes);
 
 /* ---- http_server_leave.c ---- */
 

@@ -105,25 +105,44 @@ static void trim(struct http_request *req)
     }
 }
 
-void http_ended(struct http_server *server)
+/* Of the whole process, as the heap is. */
+static _Atomic int64_t freed;
+
+void http_freed_later(int64_t bytes)
 {
-    if (atomic_fetch_add(&server->ended, 1) + 1 == HTTP_TRIM_CONNECTIONS)
+    atomic_fetch_add_explicit(&freed, bytes, memory_order_relaxed);
+}
+
+void http_freed(struct http_server *server, int64_t bytes)
+{
+    http_freed_later(bytes);
+    if (atomic_load_explicit(&freed, memory_order_relaxed) >= HTTP_TRIM_BYTES &&
+        !atomic_exchange(&server->trim_due, true))
         wake_reaper(server);
 }
 
-/* Gives free memory back when many connections have ended, once in a while. Returns when to come
- * again, or `next`. */
-static int64_t trim_heap(struct http_server *server, int64_t now, int64_t next)
+static void give_back(struct http_server *server)
 {
-    if (atomic_load(&server->ended) < HTTP_TRIM_CONNECTIONS)
-        return next;
-    if (now < server->next_trim_ms)
-        return server->next_trim_ms < next ? server->next_trim_ms : next;
-    atomic_store(&server->ended, 0);
-    server->next_trim_ms = now + HTTP_TRIM_MS;
 #if HAVE_GLIBC_MALLOC
     malloc_trim(0);
 #endif
+    pthread_mutex_lock(&server->lock);
+    server->counts.trims++;
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* Gives free memory back when much was freed, once in a while. Returns when to come again, or
+ * `next`. */
+static int64_t trim_heap(struct http_server *server, int64_t now, int64_t next)
+{
+    if (!atomic_load(&server->trim_due))
+        return next;
+    if (now < server->next_trim_ms)
+        return server->next_trim_ms < next ? server->next_trim_ms : next;
+    atomic_store(&server->trim_due, false);
+    atomic_store(&freed, 0);
+    server->next_trim_ms = now + HTTP_TRIM_MS;
+    give_back(server);
     return next;
 }
 

@@ -206,6 +206,7 @@ void http_shared_unref(struct http_shared *shared)
     if (!shared || atomic_fetch_sub_explicit(&shared->refs, 1, memory_order_acq_rel) != 1)
         return;
     http_debt_add(-shared->size);
+    http_freed_later(shared->size);
     MHD_destroy_response(shared->response);
     free(shared);
 }

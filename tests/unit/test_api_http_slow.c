@@ -2,10 +2,20 @@
  * reads is served. */
 #include "tests/unit/http_site.h"
 
+#include "api/base/clock.h"
+#include "api/http/http_server_impl.h"
+
 #define HEAD_END "Host: x\r\n\r\n"
 #define GET(path) "GET " path " HTTP/1.1\r\n" HEAD_END
 
-enum { MAX_WAITING = 16 << 20, BIG = 1 << 20, CROWD = 60, PIPELINED = 40, TURNS = 100 };
+enum {
+    MAX_WAITING = 16 << 20,
+    BIG = 1 << 20,
+    CROWD = 60,
+    PIPELINED = 40,
+    TURNS = 100,
+    GUARD_MS = 20000
+};
 
 static struct site site;
 
@@ -150,6 +160,25 @@ static void test_stream__that_is_not_read_is_cut_early_where_much_waits(void **s
     assert_int_equal(stats().waiting_bytes, 0);
 }
 
+static void test_memory_of_large_replies__is_given_back_while_their_connection_stays(void **state)
+{
+    (void)state;
+    auto_raw struct raw raw = raw_open(site.port);
+    uint64_t before = stats().trims;
+    for (int64_t sent = 0; sent <= HTTP_TRIM_BYTES; sent += BIG) {
+        raw_puts(&raw, GET("/big"));
+        expect_big(&raw);
+    }
+    int64_t until_ms = clock_boottime_ms() + GUARD_MS;
+    while (stats().trims == before && clock_boottime_ms() < until_ms) {
+        auto_raw_reply struct raw_reply reply = {0};
+        raw_puts(&raw, GET("/turn"));
+        raw_read(&raw, &reply);
+    }
+    assert_true(stats().trims > before);
+    assert_int_equal(stats().open, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_site, close_site)
 
 int main(void)
@@ -158,6 +187,7 @@ int main(void)
         TEST(test_bytes_that_wait__are_bounded_by_cutting_off_the_slowest),
         TEST(test_pipelined_requests__wait_until_the_answer_before_is_taken),
         TEST(test_large_reply__that_finds_no_room_is_a_503_with_retry_after),
+        TEST(test_memory_of_large_replies__is_given_back_while_their_connection_stays),
         TEST(test_stream__that_is_not_read_is_cut_early_where_much_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
