@@ -81,12 +81,12 @@ static int look(const char *data_dir, enum holds *ret_holds, struct err *err)
 
 /* ---- what else is there ---- */
 
-/* Any file: what it is matters to whoever put it there. */
+/* Any file: what it is matters to whoever put it there. What may not be looked at is no nothing. */
 static bool has_images(const char *data_dir)
 {
-    bool found = false;
     autofree char *path = in_folder(data_dir, "images");
     DIR *folder = opendir(path);
+    bool found = !folder && errno != ENOENT;
     for (struct dirent *entry; folder && !found && (entry = readdir(folder));) {
         struct stat st;
         found = fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&

@@ -20,8 +20,8 @@ unsigned descriptors_share(uint64_t limit, size_t readers)
 {
     uint64_t left = limit > own(readers) ? limit - own(readers) : 0;
     uint64_t connections = left / OF_CONNECTION;
-    if (connections < 1)
-        return 1;
+    if (connections < LIMIT_CONNECTIONS_LEAST)
+        return LIMIT_CONNECTIONS_LEAST;
     return connections > LIMIT_CONNECTIONS ? LIMIT_CONNECTIONS : (unsigned)connections;
 }
 

@@ -8,7 +8,8 @@
 /* Raises RLIMIT_NOFILE towards what `readers` and the connections need, and says so in the log
  * where that cannot be. How many connections there may be: LIMIT_CONNECTIONS, or fewer. */
 unsigned descriptors_raise(size_t readers);
-/* Pure: connections with so many descriptors in all; at least one. */
+/* Pure: connections with so many descriptors in all; at least
+ * LIMIT_CONNECTIONS_LEAST, which fit beside what is open at the start. */
 unsigned descriptors_share(uint64_t limit, size_t readers);
 
 #endif

@@ -11,6 +11,7 @@ enum {
     LIMIT_URI_BYTES = 4096,          /* request target */
     LIMIT_HEADERS_BYTES = 16 * 1024, /* all header lines together */
     LIMIT_CONNECTIONS = 4096,        /* in all; fewer where RLIMIT_NOFILE is small */
+    LIMIT_CONNECTIONS_LEAST = 16,    /* where it is tiny: a project or node has two of them */
     LIMIT_RESERVED_FILES = 256,      /* descriptors that no connection takes: databases, logs */
     LIMIT_WAITING_BYTES = 128 * 1024 * 1024, /* of replies that clients have not taken, in all */
     LIMIT_UNPROVED_SECONDS = 10, /* for a request's head, and between two, without a token */
@@ -50,6 +51,12 @@ enum {
     LIMIT_HOST_AMOUNT = 1 << 30, /* CPUs, MiB, GiB: a million rows of these add up to 2^50 */
     LIMIT_NODE_GUESTS = 4096,    /* in one report: twice what its body is made for */
     LIMIT_OBSERVATIONS = 1000,   /* in one report; the rest comes with the next */
+    /* Of one host: what a full spool brings at one go, and then so much a second; a host of 2,000
+     * guests that are counted each minute has 33. A disk that is full has room for few. */
+    LIMIT_EVIDENCE_AT_ONCE = 20 * 1000,
+    LIMIT_EVIDENCE_SECOND = 100,
+    LIMIT_EVIDENCE_FULL_AT_ONCE = 100,
+    LIMIT_EVIDENCE_FULL_SECOND = 1,
     LIMIT_NODE_STRANGERS = 1024, /* in quarantine on one node: each create there looks at them */
     NODE_EPOCH_SECONDS = 600,    /* a node's bare word begins an epoch of its own no more often */
 

@@ -19,9 +19,8 @@ static unsigned fitting(unsigned wanted)
 {
     struct rlimit files = {.rlim_cur = 1024};
     getrlimit(RLIMIT_NOFILE, &files);
-    if (files.rlim_cur <= LIMIT_RESERVED_FILES)
-        return 16;
-    rlim_t room = (files.rlim_cur - LIMIT_RESERVED_FILES) / 2;
+    rlim_t least = LIMIT_RESERVED_FILES + 2 * LIMIT_CONNECTIONS_LEAST;
+    rlim_t room = ((files.rlim_cur < least ? least : files.rlim_cur) - LIMIT_RESERVED_FILES) / 2;
     return room < wanted ? (unsigned)room : wanted;
 }
 
@@ -32,8 +31,9 @@ void http_limits_set(struct http_server *server, const struct http_settings *set
         fitting(settings->max_connections ? settings->max_connections : LIMIT_CONNECTIONS);
     /* A quarter is left to all others, whoever comes in numbers. */
     counts->peer_limit = counts->limit - counts->limit / 4;
-    counts->owner_limit = counts->limit / 8;
-    counts->unproved_limit = counts->limit / 4;
+    /* A share of nothing would shut all out, for ever. */
+    counts->owner_limit = counts->limit < 8 ? 1 : counts->limit / 8;
+    counts->unproved_limit = counts->limit < 4 ? 1 : counts->limit / 4;
     server->unproved_ms = LIMIT_UNPROVED_SECONDS * 1000LL;
     if (server->request_ms < server->unproved_ms)
         server->unproved_ms = server->request_ms;

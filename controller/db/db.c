@@ -92,13 +92,14 @@ static int prepare_writer(struct db *db, struct err *err)
     return 0;
 }
 
+/* The look at its tables tells of a file that is no database, which statements would not. */
 static int prepare_reader(struct db *db, struct err *err)
 {
     sqlite3_busy_timeout(db->raw, 2000);
     sqlite3_db_config(db->raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
     return exec(db,
                 "PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY;"
-                "PRAGMA wal_autocheckpoint=0;",
+                "PRAGMA wal_autocheckpoint=0; SELECT 1 FROM sqlite_master LIMIT 1;",
                 err);
 }
 

@@ -49,13 +49,14 @@ static void put_orphan(struct json_writer *w, const struct app *app, const struc
     json_put_str(w, "file", orphan->file);
     json_put_str(w, "size_bytes", bytes);
     json_put_time(w, "modified_at", orphan->modified_ms);
-    json_put_bool(w, "importable", orphan->has_id);
+    json_put_bool(w, "importable", orphan->has_id && !orphan->past);
     json_put_str(w, "name", row ? row->name : noted(note, "name"));
     json_put_str(w, "project", row ? row->project : noted(note, "project"));
     json_put_str(w, "format", row ? format_names[row->format] : noted(note, "format"));
     json_put_str(w, "sha256", noted(note, "sha256"));
     json_put_str(w, "reason",
                  row              ? "the image awaits its upload"
+                 : orphan->past   ? "its image was deleted long ago"
                  : orphan->has_id ? "there is no such image"
                                   : "the name is not an image's");
     json_close(w, '}');
@@ -295,6 +296,12 @@ static int inspect(struct holding *holding, struct err *err)
             "only a file that is named by an image's id can be an image again; upload %s "
             "instead",
             holding->file);
+    /* Its usage is that one's for ever: a second of the same id would be billed with it. */
+    if (holding->orphan.past)
+        return err_set(err, ERR_CONFLICT,
+                       "the image of this id was deleted long ago, and its usage is kept; upload "
+                       "%s as a new image instead",
+                       holding->file);
     holding->note = image_note_read(holding->app, holding->file);
     if (choose_format(holding, err) != 0)
         return -1;

@@ -36,6 +36,7 @@ void image_file_lost(struct app *app, int64_t key);
 struct orphan {
     const char *file; /* the name in images/ */
     bool has_id;      /* the name is an id, so that it may be an image again */
+    bool past;        /* but one of that id was deleted, and bills speak of it */
     int64_t bytes, modified_ms;
     const struct image *row; /* an image that awaits its upload; NULL: there is none */
 };

@@ -63,8 +63,12 @@ int orphan_find(const struct app *app, struct db *db, const char *file, struct i
     int known = is_spoken_for(db, file, ret_row, err);
     if (known != 0)
         return known < 0 ? -1 : 0;
+    int past = store_image_is_past(db, file, err);
+    if (past < 0)
+        return -1;
     *ret_orphan = (struct orphan){.file = file,
                                   .has_id = id_valid(file),
+                                  .past = past != 0,
                                   .bytes = st.st_size,
                                   .modified_ms = st.st_mtim.tv_sec * 1000LL,
                                   .row = ret_row->id ? ret_row : NULL};

@@ -89,6 +89,13 @@ int store_image_find(struct db *db, const char *id, struct image *ret_image, str
     return read_one(stmt, ret_image, err);
 }
 
+int store_image_is_past(struct db *db, const char *id, struct err *err)
+{
+    struct stmt auto_stmt *stmt = db_stmt(db, "SELECT 1 FROM image_past WHERE id = ?");
+    stmt_bind(stmt, "t", id);
+    return stmt_step(stmt, err);
+}
+
 static int read_window(struct stmt *stmt, struct window *window, image_each *each, void *ctx,
                        struct err *err)
 {

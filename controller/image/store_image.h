@@ -37,6 +37,8 @@ typedef void image_each(void *ctx, const struct image *image);
 int store_image_get(struct db *db, int64_t key, struct image *ret_image, struct err *err);
 /* By UUID. 1: found, 0: none, -1. */
 int store_image_find(struct db *db, const char *id, struct image *ret_image, struct err *err);
+/* Whether one of this UUID was deleted so long ago that only its usage is kept. 1, 0, -1. */
+int store_image_is_past(struct db *db, const char *id, struct err *err);
 
 /* Zero or NULL: any. Own ones and public ones of others. */
 struct image_filter {

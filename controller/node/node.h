@@ -52,6 +52,7 @@ struct observing {
     bool wrote;         /* a row changed, so the report's sequence must last */
     bool node_event;    /* something shown of the node changed */
     bool freed;
+    bool more;        /* there is evidence that this report did not bring, or that is for later */
     size_t strangers; /* that came into quarantine by this report */
     /* What was not taken of it: how much, and the first of that. One line of the log says so. */
     size_t refused;

@@ -110,7 +110,7 @@ static int observe_one(struct observing *o, struct instance *instance,
     bool taken_over = adopting && !instance->adopt && is_there;
     bool given_up = adopting && !was_lost && instance->observed_state == STATE_ERROR &&
                     seen->state == STATE_ABSENT;
-    if (ran && seen->state != STATE_RUNNING && !o->report->more && !taken_over && !given_up)
+    if (ran && seen->state != STATE_RUNNING && !o->more && !taken_over && !given_up)
         return evidence_ended(o->tx, o->node_key, o->report, seen, err);
     if (taken_over || given_up)
         return instance_witness_taken_over(o->tx, o->node_key, o->report, seen, err);

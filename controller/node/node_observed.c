@@ -164,14 +164,49 @@ static int take_observation(struct observing *o, const struct observation *item,
     return evidence_add(o->tx, o->node_key, item, flavor_key, err);
 }
 
-/* Oldest first and committed together: the last one acknowledges them all. */
+/* Evidence is kept for ever, so how much a host may bring has a bound in time. */
+static int64_t evidence_left(const struct observing *o, struct host *host)
+{
+    bool full = o->tx->full;
+    int64_t most = full ? LIMIT_EVIDENCE_FULL_AT_ONCE : LIMIT_EVIDENCE_AT_ONCE;
+    int64_t rate = full ? LIMIT_EVIDENCE_FULL_SECOND : LIMIT_EVIDENCE_SECOND;
+    int64_t now_ms = clock_boottime_ms();
+    int64_t more = host->evidence_ms ? (now_ms - host->evidence_ms) * rate / 1000 : most;
+    if (host->evidence_left + more >= most) {
+        host->evidence_left = most;
+        host->evidence_ms = now_ms;
+    } else if (more > 0) {
+        host->evidence_left += more;
+        host->evidence_ms += more * 1000 / rate;
+    }
+    return host->evidence_left;
+}
+
+static void spend_evidence(const struct observing *o, int64_t left)
+{
+    struct host host = *hosts_find(o->tx->hosts, o->node_key);
+    evidence_left(o, &host);
+    host.evidence_left = left;
+    hosts_put(o->tx->hosts, &host);
+}
+
+/* Oldest first and committed together: the last one acknowledges them all. What is too much at
+ * once is not acknowledged, and comes again. */
 static int take_observations(struct observing *o, struct node_report_ack *ack, struct err *err)
 {
     const struct observation *items = o->report->observations.items;
+    struct host host = *hosts_find(o->tx->hosts, o->node_key);
+    int64_t left = evidence_left(o, &host), before = left;
     for (size_t i = 0; i < o->report->observations.count; i++) {
+        if (left == 0) {
+            observing_refuse(o, "", "so much evidence at once: the rest of it is taken later");
+            o->more = true;
+            break;
+        }
         int new = take_observation(o, &items[i], err);
         if (new < 0)
             return -1;
+        left -= new;
         if (new > 0 && clock_note_ahead(o->tx, o->node_key, &items[i], err) != 0)
             return -1;
         o->wrote |= new > 0;
@@ -184,6 +219,8 @@ static int take_observations(struct observing *o, struct node_report_ack *ack, s
         if (found < 0 || (found && operation_mark_forced(o->tx, &instance, items[i].run, err) != 0))
             return -1;
     }
+    if (left != before)
+        spend_evidence(o, left);
     return 0;
 }
 
@@ -230,15 +267,16 @@ static int judge_again(struct observing *o, struct err *err)
 
 /* A report that could not carry all its evidence vouches for nothing new: what it left out may
  * be an end that came before. */
-static int64_t vouched_ms(const struct node_report *report)
+static int64_t vouched_ms(const struct observing *o)
 {
-    return report->more ? 0 : report->boottime_ms;
+    return o->more ? 0 : o->report->boottime_ms;
 }
 
-static void keep_clocks(struct host *host, const struct node_report *report, bool new_boot)
+static void keep_clocks(struct host *host, const struct observing *o)
 {
-    int64_t vouched = vouched_ms(report);
-    if (new_boot || vouched > host->seen_boottime_ms)
+    const struct node_report *report = o->report;
+    int64_t vouched = vouched_ms(o);
+    if (o->new_boot || vouched > host->seen_boottime_ms)
         host->seen_boottime_ms = vouched;
     host->pair_boottime_ms = report->boottime_ms;
     host->pair_wall_ms = report->wall_ms;
@@ -258,7 +296,7 @@ static int keep_facts(struct observing *o, const struct host *before, struct err
     host.silent = false;
     host.reported = true;
     host.sequence = report->sequence;
-    keep_clocks(&host, report, o->new_boot);
+    keep_clocks(&host, o);
     copy(host.version, sizeof(host.version), report->version);
     copy(host.boot_id, sizeof(host.boot_id), report->boot_id);
     host.boot_order = o->boot_order;
@@ -325,7 +363,7 @@ int node_observe(struct tx *tx, int64_t node_key, const struct node_report *repo
     const struct host *host = hosts_find(tx->hosts, node_key);
     if (!host)
         return err_set(err, ERR_NOT_FOUND, "this node was removed: join again");
-    struct observing o = {.tx = tx, .node_key = node_key, .report = report};
+    struct observing o = {.tx = tx, .node_key = node_key, .report = report, .more = report->more};
     if (check_report(report, err) != 0 || epoch_of_node(tx->db, node_key, o.epoch, err) != 0)
         return -1;
     make_harmless(report);

@@ -37,6 +37,8 @@ struct host {
     int64_t pair_wall_ms; /* its wall clock then */
     /* When its bare word began an epoch of its own, by our CLOCK_BOOTTIME; 0: never. */
     int64_t epoch_own_ms;
+    /* How much evidence was left to it to bring, and when; 0: it brought none since our start. */
+    int64_t evidence_left, evidence_ms;
 };
 
 struct hosts_network {

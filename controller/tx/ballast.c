@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "api/base/err.h"
 #include "api/base/failpoint.h"
 #include "api/base/log.h"
 #include "api/base/mem.h"
@@ -18,9 +19,21 @@ static bool has_room(int fd)
            (unsigned long long)fs.f_bavail * fs.f_frsize >= 2ULL * BALLAST_BYTES;
 }
 
+static int open_file(const char *path)
+{
+    return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+int ballast_check(const char *path, struct err *err)
+{
+    autoclose int fd = open_file(path);
+    return fd >= 0 || errno == ENOSPC || errno == EDQUOT ? 0
+                                                         : err_errno(err, "cannot open %s", path);
+}
+
 bool ballast_fill(const char *path)
 {
-    autoclose int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    autoclose int fd = open_file(path);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0)
         return false;

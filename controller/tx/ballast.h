@@ -5,8 +5,13 @@
 
 #include <stdbool.h>
 
+struct err;
+
 enum { BALLAST_BYTES = 4 * 1024 * 1024 };
 
+/* That the file is ours to write: one that cannot be opened would look like a full disk for ever.
+ */
+int ballast_check(const char *path, struct err *err);
 /* Makes it, when beside it at least as much stays free. false: there is no room yet. */
 bool ballast_fill(const char *path);
 void ballast_release(const char *path);

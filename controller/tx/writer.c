@@ -229,6 +229,8 @@ static int writer_open(struct writer *w, struct err *err)
     w->next_prune_ms = clock_boottime_ms() + PRUNE_FIRST_MS;
     if (w->settings.hosts && w->settings.hooks->load(w->settings.hosts, w->db, err) != 0)
         return -1;
+    if (w->settings.ballast_path && ballast_check(w->settings.ballast_path, err) != 0)
+        return -1;
     w->full = w->settings.ballast_path && !ballast_fill(w->settings.ballast_path);
     w->stats.full = w->full;
     return 0;

@@ -38,6 +38,7 @@ struct tx {
     /* The same for ages: never ahead of the time that has passed since the start, so that a
      * clock that jumps forward makes nothing old. */
     int64_t aged_ms;
+    bool full;         /* the disk is: what the ballast left is for what must go on */
     const char *actor; /* for events: "token:<name>", "node:<name>", "system" */
     const char *request_id;
 };

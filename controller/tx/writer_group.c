@@ -197,6 +197,7 @@ static void transact(struct writer *w)
     auto_err struct err err = {0};
     w->tx.now_ms = clock_wall_ms();
     w->tx.aged_ms = writer_aged_at(w, w->tx.now_ms);
+    w->tx.full = w->full;
     w->group_revision = 0;
     if (db_begin(w->db, &err) != 0) {
         fail_group(w, &err);

@@ -90,6 +90,24 @@ static void test_limits__are_shares_of_what_descriptors_allow(void **state)
     site_close(&site);
 }
 
+static void test_limits__leave_something_to_each_however_few_descriptors_there_are(void **state)
+{
+    (void)state;
+    struct rlimit before, few;
+    getrlimit(RLIMIT_NOFILE, &before);
+    for (unsigned more = 0; more <= 40; more += 8) {
+        few = before;
+        few.rlim_cur = LIMIT_RESERVED_FILES + more;
+        setrlimit(RLIMIT_NOFILE, &few);
+        open_with((struct http_settings){0});
+        setrlimit(RLIMIT_NOFILE, &before);
+        assert_in_range(stats().limit, LIMIT_CONNECTIONS_LEAST, LIMIT);
+        auto_raw struct raw owned = raw_open(site.port);
+        assert_int_equal(ask(&owned, GET("/known?owner=7")), 200);
+        site_close(&site);
+    }
+}
+
 static void test_idle_connections__without_a_token_give_way_to_new_ones(void **state)
 {
     (void)state;
@@ -291,6 +309,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits__are_shares_of_what_descriptors_allow),
+        cmocka_unit_test(test_limits__leave_something_to_each_however_few_descriptors_there_are),
         cmocka_unit_test(test_idle_connections__without_a_token_give_way_to_new_ones),
         cmocka_unit_test(test_reader_without_a_token__that_does_not_read_gives_way),
         cmocka_unit_test(test_connection__that_finds_all_others_at_work_is_answered_503),

@@ -192,6 +192,42 @@ static void test_bootstrap__a_folder_that_lost_its_database_is_refused_untouched
     world_see(world, "/v1/images/tiny", "state", "ready");
 }
 
+/* With its reason, and not by a crash or with half a start. */
+static void says_why(const struct world *world, const char *why)
+{
+    autofree char *said = start_once(world);
+    if (!said || !strstr(said, why))
+        fail_msg("\"%s\" does not say \"%s\"", said ? said : "it started", why);
+}
+
+static void
+test_bootstrap__what_cannot_be_read_is_said_and_nothing_is_made_in_its_place(void **state)
+{
+    struct world *world = *state;
+    static const char other[] = "these are bytes of another program and no database at all........";
+    world_close(world);
+    autofree char *db = data_path(world, "minicloud.db"), *kept = data_path(world, "kept");
+    autofree char *ballast = data_path(world, "ballast");
+    assert_int_equal(rename(db, kept), 0);
+    put(world, "minicloud.db", other, sizeof(other));
+    says_why(world, "file is not a database");
+    lose_database(world);
+    assert_int_equal(rename(kept, db), 0);
+    drop(world, "ballast");
+    assert_int_equal(mkdir(ballast, 0700), 0);
+    says_why(world, "cannot open");
+    assert_int_equal(rmdir(ballast), 0);
+    /* Images are there and nothing else, and they may not be looked at: no new cloud. */
+    struct world locked = {0};
+    struct err auto_err err = {0};
+    snprintf(locked.dir, sizeof(locked.dir), "%.40s/locked", world->dir);
+    autofree char *data = data_path(&locked, ""), *images = data_path(&locked, "images");
+    assert_int_equal(file_mkdirs(data, 0700, &err), 0);
+    assert_int_equal(symlink("images", images), 0);
+    refused_and_untouched(&locked, "minicloud.db is missing");
+    world_open(world);
+}
+
 static void test_bootstrap__any_one_file_of_a_cloud_is_enough_to_ask(void **state)
 {
     struct world *world = *state;
@@ -406,6 +442,7 @@ int main(void)
         TEST(secrets_are_in_private_files_and_only_hashes_in_the_database),
         TEST(later_starts_change_nothing),
         TEST(a_folder_that_lost_its_database_is_refused_untouched),
+        TEST(what_cannot_be_read_is_said_and_nothing_is_made_in_its_place),
         TEST(any_one_file_of_a_cloud_is_enough_to_ask),
         TEST(a_new_cloud_begins_on_an_operators_word_and_takes_nothing),
         TEST(a_first_start_killed_anywhere_starts_again),

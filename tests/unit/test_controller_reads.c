@@ -435,11 +435,12 @@ static void test_descriptors__connections_leave_some_to_the_controller(void **st
     (void)state;
     for (unsigned limit = 256; limit <= 65536; limit *= 2) {
         unsigned share = descriptors_share(limit, 20);
-        assert_in_range(share, 1, LIMIT_CONNECTIONS);
-        assert_true(limit >= 2 * share + 2 * 20 + LIMIT_RESERVED_FILES || share == 1);
+        assert_in_range(share, LIMIT_CONNECTIONS_LEAST, LIMIT_CONNECTIONS);
+        assert_true(limit >= 2 * share + 2 * 20 + LIMIT_RESERVED_FILES ||
+                    share == LIMIT_CONNECTIONS_LEAST);
     }
     assert_int_equal(descriptors_share(65536, 20), LIMIT_CONNECTIONS);
-    assert_int_equal(descriptors_share(0, 20), 1);
+    assert_int_equal(descriptors_share(0, 20), LIMIT_CONNECTIONS_LEAST);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)

@@ -495,6 +495,35 @@ static void test_retention__tokens_keys_and_images_go_when_nothing_names_them(vo
     assert_int_equal(count(world, "SELECT count(*) FROM image_past"), 1);
 }
 
+/* From a copy of the folder, or since its unlink failed: the file has an id that bills speak of. */
+static void
+test_retention__the_file_of_an_image_that_went_becomes_no_second_image_of_its_id(void **state)
+{
+    struct stage auto_stage stage = stage_open(state);
+    struct world *world = stage.world;
+    struct answer auto_answer_json image = world_call(world, 200, "GET", "/v1/images/tiny", NULL);
+    const char *id = answer_str(&image, "id");
+    autofree char *file = xasprintf("%s/%s", world->app->image_dir, id);
+    autofree char *orphan = xasprintf("/v1/orphans/%s", id);
+    autofree char *import = xasprintf("%s/import", orphan);
+    remove_it(world, "/v1/images/tiny", 204);
+    lose(&stage);
+    world_until(world, count(world, "SELECT file_gone_ms FROM image") > 0);
+    world_until(world, access(file, F_OK) != 0);
+    prune_at(world, INT64_MAX / 2);
+    FILE *out = fopen(file, "w");
+    assert_non_null(out);
+    fputs("a file from a copy", out);
+    fclose(out);
+    world_did(world, 409, "POST", import, "{\"name\":\"back\",\"format\":\"raw\"}");
+    struct answer auto_answer_json list = world_call(world, 200, "GET", "/v1/orphans", NULL);
+    assert_non_null(strstr(list.text, "\"importable\":false"));
+    assert_non_null(strstr(list.text, "its image was deleted long ago"));
+    assert_int_equal(count(world, "SELECT count(*) FROM image_ever"), 1);
+    remove_it(world, orphan, 204);
+    assert_int_not_equal(access(file, F_OK), 0);
+}
+
 static void test_retention__a_token_stays_while_an_answer_is_kept_for_it(void **state)
 {
     struct world *world = *state;
@@ -526,6 +555,7 @@ int main(void)
         TEST(test_retention__a_batch_that_is_cut_off_leaves_all_as_it_was),
         cmocka_unit_test(test_retention__a_kill_at_any_commit_leaves_each_whole_or_past),
         TEST(test_retention__tokens_keys_and_images_go_when_nothing_names_them),
+        TEST(test_retention__the_file_of_an_image_that_went_becomes_no_second_image_of_its_id),
         TEST(test_retention__a_token_stays_while_an_answer_is_kept_for_it),
     };
     return cmocka_run_group_tests_name("retention", tests, NULL, NULL);

@@ -117,6 +117,55 @@ static void test_trust__one_host_begins_no_epoch_after_the_other(void **state)
     assert_true(strcmp(own, good) > 0);
 }
 
+/* ---- how much ---- */
+
+static char *counts(struct evil *evil, int64_t first, int64_t last)
+{
+    struct buf text = {0};
+    for (int64_t i = first; i <= last; i++)
+        buf_printf(&text,
+                   "%s{\"boot_id\":\"%s\",\"incarnation\":\"spool\",\"sequence\":%" PRId64
+                   ",\"kind\":\"counted\",\"instance\":\"%s\",\"run\":1,\"boottime_ms\":%" PRId64
+                   ",\"wall_ms\":%" PRId64 ",\"cpu_ns\":%" PRId64 "}",
+                   i > first ? "," : "", sim_boot_id(evil->host), i, evil->two, i, i, i);
+    return buf_take(&text);
+}
+
+/* A thousand pieces with each report: what was acknowledged last. */
+static int64_t bring_counts(struct evil *evil, int64_t pieces)
+{
+    int64_t acknowledged = 0;
+    for (int64_t i = 1; i <= pieces; i += LIMIT_OBSERVATIONS) {
+        autofree char *items = counts(evil, i, i + LIMIT_OBSERVATIONS - 1);
+        struct answer auto_answer_json answer =
+            evil_say(evil, &(struct claim){.observations = items});
+        assert_int_equal(answer.status, 200);
+        if (answer_i64(&answer, "acknowledged"))
+            acknowledged = answer_i64(&answer, "acknowledged");
+    }
+    return acknowledged;
+}
+
+/* It is kept for ever. The host is not refused: it is heard, and what was not taken comes again. */
+static void test_trust__one_host_brings_so_much_evidence_at_once_and_no_more(void **state)
+{
+    static const char count[] = "SELECT count(*) FROM observation WHERE incarnation = 'spool'";
+    struct evil auto_evil evil = evil_open(state);
+    evil_begin(&evil);
+    int64_t begin_ms = clock_boottime_ms();
+    bring_counts(&evil, LIMIT_EVIDENCE_AT_ONCE);
+    assert_int_equal(world_number(evil.world, count), LIMIT_EVIDENCE_AT_ONCE);
+    bring_counts(&evil, 2 * LIMIT_EVIDENCE_AT_ONCE);
+    int64_t passed_s = (clock_boottime_ms() - begin_ms) / 1000 + 1;
+    assert_in_range(world_number(evil.world, count), LIMIT_EVIDENCE_AT_ONCE,
+                    LIMIT_EVIDENCE_AT_ONCE + passed_s * LIMIT_EVIDENCE_SECOND);
+    world_until(evil.world, bring_counts(&evil, 1) == LIMIT_OBSERVATIONS);
+    /* The other host's is none the less. */
+    autofree char *stop = world_act(evil.world, evil.one, "stop", "{}");
+    world_settle(evil.good);
+    world_see(evil.world, stop, "state", "done");
+}
+
 /* ---- copies ---- */
 
 static void run(char *const argv[])
@@ -654,6 +703,7 @@ int main(void)
         TEST(test_trust__a_mark_is_good_for_its_own_revision_and_epoch_only),
         TEST(test_trust__an_epoch_of_ones_own_proves_nothing_under_another_name),
         TEST(test_trust__one_host_begins_no_epoch_after_the_other),
+        TEST(test_trust__one_host_brings_so_much_evidence_at_once_and_no_more),
         TEST(test_trust__our_own_signature_on_one_host_proves_a_copy_for_all),
         TEST(test_trust__a_copy_of_before_the_last_epoch_is_noticed),
         TEST(test_trust__without_its_key_a_copy_waits_for_each_host_or_an_operators_word),
