@@ -5,9 +5,10 @@
 #include "controller/app.h"
 #include "controller/ledger/book/ledger.h"
 #include "controller/ledger/book/ledger_months.h"
-#include "controller/ledger/evidence/vouch_set.h"
 #include "controller/ledger/evidence/ledger_views.h"
 #include "controller/ledger/evidence/vouch.h"
+#include "controller/ledger/evidence/vouch_set.h"
+#include "controller/ledger/segment/store_seal.h"
 #include "tests/unit/ledger_fixture.h"
 
 enum { THING = 3, ITS_NODE = 1 + THING % NODES }; /* the instance of all that happens here */
