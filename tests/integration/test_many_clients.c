@@ -20,6 +20,17 @@
 
 enum { IDLE = 1100 };
 
+/* A sanitizer's allocator keeps what is freed, and its shadow counts as memory: with it these
+ * tests ask for answers only, not for bytes. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define BYTES_TELL false
+#endif
+#endif
+#ifndef BYTES_TELL
+#define BYTES_TELL true
+#endif
+
 /* The usual number of descriptors, which the controller cannot raise. */
 static const char *const few_files[] = {"prlimit", "--nofile=1024:1024", NULL};
 
@@ -161,10 +172,12 @@ static void test_2000_slow_readers__of_one_text_share_it(void **state)
         expect_health(cloud);
     long long during = resident(cloud) - before;
     print_message("# %d slow readers: +%lld KiB\n", SLOW, during >> 10);
-    assert_true(during < SLOW * 48LL * 1024);
+    assert_true(!BYTES_TELL || during < SLOW * 48LL * 1024);
     for (int i = 0; i < SLOW; i++)
         raw_close(&slow[i]);
-    expect_memory_back(cloud, before + (16LL << 20));
+    if (BYTES_TELL)
+        expect_memory_back(cloud, before + (16LL << 20));
+    expect_health(cloud);
     cloud_free(cloud);
 }
 
