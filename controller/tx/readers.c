@@ -46,7 +46,7 @@ struct reader {
 struct readers {
     const char *db_path;
     uint64_t serial; /* a thread's variable may be of an app that ended */
-    uint64_t steps_max;
+    _Atomic uint64_t steps_max;
     pthread_mutex_t lock;
     struct reader *all;
     atomic_bool turn; /* the WAL's; changed under the lock */
@@ -77,7 +77,7 @@ static const struct db_stop *may_go_on(void *ctx, bool worked)
         return NULL;
     if (worked)
         reader->steps += DB_WORK_STEPS;
-    if (reader->steps > reader->readers->steps_max)
+    if (reader->steps > atomic_load_explicit(&reader->readers->steps_max, memory_order_relaxed))
         return &too_long;
     return atomic_load_explicit(&reader->cut, memory_order_relaxed) ==
                    atomic_load_explicit(&reader->uses, memory_order_relaxed)
